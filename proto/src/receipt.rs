@@ -1,0 +1,299 @@
+//! Checks a receipt from the pinned server id alone, and tells in words what it proves.
+//!
+//! ```text
+//!  server_id (pinned) = thumbprint of the root key
+//!      root key ── signs ──> server keys ── sign ──> challenge   binding   settlement
+//!                                                        ^          │          │
+//!                                       digest, ids      │          │ key      │ digests, ids, time
+//!                                                        └───── decision <─────┘
+//! ```
+
+mod refusal;
+mod words;
+
+use sha2::{Digest as _, Sha256};
+
+use crate::{
+    common::{ChallengeState, DenialReason},
+    envelope::{self, EnvelopeFault},
+    key::VerificationKey,
+    statement::{
+        BindingStatement, ChallengeStatement, DecisionStatement, Envelope, Purpose, Receipt,
+        SettlementStatement, UserVerification, Verdict,
+    },
+    statement_form::Statement,
+    time::UnixTime,
+    trust::{ServerKey, ServerKeyFault},
+};
+
+pub use refusal::{Part, Refusal};
+pub use words::purpose_in_words;
+
+/// Challenge, settlement and binding are signed by a server key: there is no use for a fourth.
+const MAX_SERVER_KEYS: usize = 3;
+
+/// What the verifier already knows and the receipt must agree with. What is `None` is not compared.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Expected<'a> {
+    /// The application's id.
+    pub application_id: Option<&'a str>,
+    /// The application's own id of the person.
+    pub user_id: Option<&'a str>,
+    /// The login attempt.
+    pub attempt_id: Option<&'a str>,
+    /// What the approval is to be used for.
+    pub purpose: Option<Purpose>,
+    /// Server keys of a lower version are refused.
+    pub min_key_version: Option<u64>,
+}
+
+/// A receipt in which everything holds together. A denial holds together too: whether it approves is what
+/// `settlement.state` says.
+#[derive(Clone, Debug, PartialEq)]
+pub struct VerifiedReceipt {
+    /// What was asked, as it was shown.
+    pub challenge: ChallengeStatement,
+    /// What the device answered.
+    pub decision: DecisionStatement,
+    /// What came of it.
+    pub settlement: SettlementStatement,
+    /// Whose key it was.
+    pub binding: BindingStatement,
+    /// The lowest version among the server keys that signed.
+    pub key_version: u64,
+}
+
+/// Checks `receipt` given the `server_id` that the verifier pinned.
+pub fn verify(
+    receipt: &Receipt,
+    server_id: &str,
+    expected: &Expected<'_>,
+) -> Result<VerifiedReceipt, Refusal> {
+    let root = VerificationKey::from_wire(receipt.root_key.as_ref()).map_err(Refusal::RootKey)?;
+    if root.thumbprint() != server_id {
+        return Err(Refusal::RootKeyNotPinned);
+    }
+    let mut keys = ServerKeys::open(receipt, root)?;
+    let (challenge, challenge_key): (ChallengeStatement, _) =
+        keys.open_part(Part::Challenge, receipt.challenge.as_ref())?;
+    let (settlement, settlement_key): (SettlementStatement, _) =
+        keys.open_part(Part::Settlement, receipt.settlement.as_ref())?;
+    let (binding, binding_key): (BindingStatement, _) =
+        keys.open_part(Part::Binding, receipt.binding.as_ref())?;
+    keys.check_all_used()?;
+    let decision = open_decision(receipt, &challenge, &settlement, &binding)?;
+
+    let key_version = keys.lowest_version();
+    let verified = VerifiedReceipt { challenge, decision, settlement, binding, key_version };
+    verified.check_servers(server_id)?;
+    verified.check_challenges(receipt)?;
+    verified.check_device()?;
+    verified.check_times(challenge_key, settlement_key, binding_key)?;
+    verified.check_verdict()?;
+    verified.check_expected(expected)?;
+    Ok(verified)
+}
+
+/// The server keys of a receipt, and which of them signed something.
+struct ServerKeys(Vec<(ServerKey, bool)>);
+
+impl ServerKeys {
+    fn open(receipt: &Receipt, root: VerificationKey) -> Result<Self, Refusal> {
+        // Checked before any signature is, so that a long list costs nothing.
+        if receipt.server_keys.len() > MAX_SERVER_KEYS {
+            return Err(Refusal::ServerKeyUnused);
+        }
+        let keys: Result<_, ServerKeyFault> =
+            receipt.server_keys.iter().map(|key| Ok((ServerKey::open(key, root)?, false))).collect();
+        Ok(Self(keys?))
+    }
+
+    /// Opens `envelope` with the key that signed it, whichever that is: `keyid` is a hint.
+    fn open_part<S: Statement>(
+        &mut self,
+        part: Part,
+        envelope: Option<&Envelope>,
+    ) -> Result<(S, ServerKey), Refusal> {
+        // The key that came furthest says most about what is wrong, in whatever order the keys stand.
+        let progress = |fault: &EnvelopeFault| match fault {
+            EnvelopeFault::SignatureCount(_) | EnvelopeFault::KeyId => 0,
+            EnvelopeFault::Signature => 1,
+            _ => 2,
+        };
+        let envelope = envelope.ok_or(Refusal::Missing(part))?;
+        let mut furthest = None;
+        for (key, used) in &mut self.0 {
+            match envelope::open(envelope, key.key) {
+                Ok(statement) => {
+                    *used = true;
+                    return Ok((statement, *key));
+                }
+                Err(fault) if furthest.as_ref().is_none_or(|best| progress(&fault) > progress(best)) => {
+                    furthest = Some(fault);
+                }
+                Err(_) => {}
+            }
+        }
+        Err(Refusal::Envelope { part, fault: furthest.unwrap_or(EnvelopeFault::Signature) })
+    }
+
+    fn check_all_used(&self) -> Result<(), Refusal> {
+        if self.0.iter().all(|&(_, used)| used) { Ok(()) } else { Err(Refusal::ServerKeyUnused) }
+    }
+
+    fn lowest_version(&self) -> u64 {
+        self.0.iter().map(|(key, _)| key.version).min().unwrap_or(0)
+    }
+}
+
+/// Opens the decision with the bound key. Where device and settlement do not fit, the part that differs from
+/// both others is the foreign one.
+fn open_decision(
+    receipt: &Receipt,
+    challenge: &ChallengeStatement,
+    settlement: &SettlementStatement,
+    binding: &BindingStatement,
+) -> Result<DecisionStatement, Refusal> {
+    let part = Part::Decision;
+    let envelope = receipt.decision.as_ref().ok_or(Refusal::Missing(part))?;
+    let key = VerificationKey::from_wire(binding.public_key.as_ref()).expect("checked when it was read");
+    let decision: Result<DecisionStatement, _> = envelope::open(envelope, key);
+    // A settlement of another challenge says nothing about the device; it is refused below for what it is.
+    if settlement.challenge_id == challenge.challenge_id && settlement.factor_id != binding.device_id {
+        let fits_binding = decision.is_ok_and(|decision| decision.device_id == binding.device_id);
+        return Err(Refusal::OtherDevice(if fits_binding { Part::Settlement } else { Part::Binding }));
+    }
+    decision.map_err(|fault| Refusal::Envelope { part, fault })
+}
+
+impl VerifiedReceipt {
+    fn check_servers(&self, server_id: &str) -> Result<(), Refusal> {
+        let named = [
+            (Part::Challenge, &self.challenge.server_id),
+            (Part::Decision, &self.decision.server_id),
+            (Part::Settlement, &self.settlement.server_id),
+            (Part::Binding, &self.binding.server_id),
+        ];
+        match named.iter().find(|(_, name)| *name != server_id) {
+            Some(&(part, _)) => Err(Refusal::OtherServer(part)),
+            None => Ok(()),
+        }
+    }
+
+    /// All are about one challenge and its exact bytes. The part that differs from both others is the
+    /// foreign one.
+    fn check_challenges(&self, receipt: &Receipt) -> Result<(), Refusal> {
+        let odd = |by_decision: bool, by_settlement: bool| match (by_decision, by_settlement) {
+            (true, true) => None,
+            (false, false) => Some(Part::Challenge),
+            (false, true) => Some(Part::Decision),
+            (true, false) => Some(Part::Settlement),
+        };
+        let id = &self.challenge.challenge_id;
+        if let Some(part) = odd(self.decision.challenge_id == *id, self.settlement.challenge_id == *id) {
+            return Err(Refusal::OtherChallenge(part));
+        }
+        let digest = receipt.challenge.as_ref().map(envelope::payload_digest).unwrap_or_default();
+        let by_decision = self.decision.challenge_sha256 == digest;
+        let by_settlement = self.settlement.challenge_sha256 == digest;
+        if let Some(part) = odd(by_decision, by_settlement) {
+            return Err(Refusal::OtherContent(part));
+        }
+        let digest = receipt.decision.as_ref().map(envelope::payload_digest).unwrap_or_default();
+        if self.settlement.decision_sha256 == digest { Ok(()) } else { Err(Refusal::OtherDecision) }
+    }
+
+    /// That the settlement names the bound device has been checked with the decision.
+    fn check_device(&self) -> Result<(), Refusal> {
+        if self.decision.device_id != self.binding.device_id {
+            Err(Refusal::OtherDevice(Part::Decision))
+        } else if self.binding.application_id != self.challenge.application_id {
+            Err(Refusal::OtherApplication)
+        } else if self.binding.user_id != self.challenge.user_id {
+            Err(Refusal::OtherUser)
+        } else {
+            Ok(())
+        }
+    }
+
+    fn check_times(
+        &self,
+        challenge_key: ServerKey,
+        settlement_key: ServerKey,
+        binding_key: ServerKey,
+    ) -> Result<(), Refusal> {
+        let time = |value| UnixTime::from_wire(value).expect("checked when it was read");
+        let created_at = time(self.challenge.created_at.as_ref());
+        let expires_at = time(self.challenge.expires_at.as_ref());
+        let settled_at = time(self.settlement.settled_at.as_ref());
+        let bound_at = time(self.binding.bound_at.as_ref());
+        for (part, key, at) in [
+            (Part::Challenge, challenge_key, created_at),
+            (Part::Settlement, settlement_key, settled_at),
+            (Part::Binding, binding_key, bound_at),
+        ] {
+            if !key.is_valid_at(at) {
+                return Err(Refusal::ServerKeyNotValid(part));
+            }
+        }
+        if settled_at < created_at || settled_at >= expires_at {
+            Err(Refusal::SettledOutsideLifetime)
+        } else if bound_at > settled_at {
+            Err(Refusal::BoundAfterSettlement)
+        } else {
+            Ok(())
+        }
+    }
+
+    fn check_verdict(&self) -> Result<(), Refusal> {
+        let approves = self.decision.verdict() == Verdict::Approve;
+        let agrees = match (self.settlement.state(), self.settlement.denial_reason()) {
+            (ChallengeState::Approved, _) => approves,
+            // Only a code that was asked for can be wrong.
+            (_, DenialReason::WrongMatchCode) => approves && self.challenge.match_code_digits != 0,
+            (_, reason) => !approves && self.decision.denial_reason() == reason,
+        };
+        if !agrees {
+            return Err(Refusal::VerdictDisagrees);
+        }
+        if approves {
+            let code = self.decision.match_code.as_bytes();
+            if code.len() != self.challenge.match_code_digits as usize || !code.iter().all(u8::is_ascii_digit)
+            {
+                return Err(Refusal::MatchCodeForm);
+            }
+            if self.challenge.user_verification_required
+                && self.decision.user_verification() == UserVerification::None
+            {
+                return Err(Refusal::UserVerificationMissing);
+            }
+        }
+        Ok(())
+    }
+
+    fn check_expected(&self, expected: &Expected<'_>) -> Result<(), Refusal> {
+        if expected.application_id.is_some_and(|id| id != self.challenge.application_id) {
+            return Err(Refusal::NotExpectedApplication);
+        }
+        if expected.user_id.is_some_and(|id| id != self.challenge.user_id) {
+            return Err(Refusal::NotExpectedUser);
+        }
+        if expected.attempt_id.is_some_and(|id| attempt_digest(id) != *self.challenge.attempt_sha256) {
+            return Err(Refusal::NotExpectedAttempt);
+        }
+        if expected.purpose.is_some_and(|purpose| purpose != self.challenge.purpose()) {
+            return Err(Refusal::NotExpectedPurpose);
+        }
+        match expected.min_key_version {
+            Some(least) if self.key_version < least => {
+                Err(Refusal::ServerKeyTooOld { version: self.key_version, least })
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// SHA-256 of an attempt id: how a challenge names its attempt.
+pub fn attempt_digest(attempt_id: &str) -> [u8; 32] {
+    Sha256::digest(attempt_id).into()
+}
