@@ -1,0 +1,73 @@
+//! A login attempt asks.
+
+use std::time::Duration;
+
+use super::{AttemptTag, Loaded, Lookup, Open, Operation, Subject, Transition, Writes};
+use crate::{UnixTime, challenge::ChallengeRecord, id::ChallengeId};
+
+/// How far a creation time that was signed may lie from the time of the commit.
+const CREATED_WITHIN: Duration = Duration::from_secs(2);
+
+/// Asks for a login to be approved, once for each attempt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Create {
+    /// The attempt that asks.
+    pub attempt: AttemptTag,
+    /// What to ask, pending. Without devices it only finds what the attempt asked before.
+    pub challenge: ChallengeRecord,
+    /// Pending challenges that the user may have, this one among them.
+    pub max_pending: usize,
+}
+
+/// What came of asking.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CreateOutcome {
+    /// It is pending. These are superseded by it.
+    Created(Vec<ChallengeId>),
+    /// The attempt asked the same before: this is what it got.
+    Repeated(Box<ChallengeRecord>),
+    /// The attempt asked something else before.
+    AttemptReused,
+    /// There is nobody to ask.
+    NobodyToAsk,
+    /// The time that is signed in it is too far from the time of the commit, or a device that was to be asked
+    /// has been revoked meanwhile: begin again, with the devices as they are now.
+    Stale,
+}
+
+impl Operation for Create {
+    type Outcome = CreateOutcome;
+
+    fn subject(&self) -> Subject {
+        Subject { user: self.challenge.id.user(), challenge: Lookup::Attempt(self.attempt) }
+    }
+
+    fn apply(&self, loaded: Loaded, now: UnixTime) -> Transition<CreateOutcome> {
+        let mut user = loaded.user.clone();
+        // One that can no longer be read is no answer to anybody. If it never was settled, the pruned list that
+        // is written with the new one seals it.
+        if let Ok(open) = Open::at(loaded, now) {
+            let is_same = open.challenge.request_sha256 == self.challenge.request_sha256;
+            return open.commit(now, |challenge| {
+                if is_same {
+                    CreateOutcome::Repeated(Box::new(challenge.clone()))
+                } else {
+                    CreateOutcome::AttemptReused
+                }
+            });
+        }
+        if self.challenge.asked.is_empty() {
+            return Transition::unchanged(CreateOutcome::NobodyToAsk);
+        }
+        let created_at = self.challenge.created_at;
+        let is_off = created_at.since(now).max(now.since(created_at)) > CREATED_WITHIN;
+        if is_off || self.challenge.asked.iter().any(|device| user.is_revoked(device.tag)) {
+            return Transition::unchanged(CreateOutcome::Stale);
+        }
+        user.prune(now);
+        let superseded = user.open(&self.challenge, self.max_pending, now);
+        let writes =
+            Writes { user: Some(user), challenge: Some(self.challenge.clone()), attempt: Some(self.attempt) };
+        Transition { outcome: CreateOutcome::Created(superseded), writes }
+    }
+}

@@ -1,0 +1,9 @@
+//! The operations as pure functions, and what holds over every sequence of them.
+
+mod attempts;
+mod clocks;
+mod fixture;
+mod outcomes;
+mod random;
+mod records;
+mod revocation;

@@ -1,0 +1,118 @@
+//! What was told of one challenge.
+
+use countersign_domain::{
+    UnixTime,
+    challenge::ChallengeRecord,
+    state::{Settled, State, Verdict},
+};
+
+use crate::fixture::settlement;
+
+/// A challenge as it was made, and what was told of it since.
+pub(crate) struct Told {
+    pub(crate) made: ChallengeRecord,
+    /// The attempt that asked.
+    pub(crate) attempt: u8,
+    /// Its end, once somebody has been told; without `redeemed_at`.
+    pub(crate) end: Option<State>,
+    /// The device and answer that settled it.
+    pub(crate) winner: Option<(usize, Verdict)>,
+    /// Whether somebody asked at or past its expiry.
+    pub(crate) was_seen_over: bool,
+    pub(crate) redeemed_at: Option<UnixTime>,
+    /// The latest time on the clock since it was made.
+    pub(crate) latest: UnixTime,
+}
+
+impl Told {
+    pub(crate) fn new(made: ChallengeRecord, attempt: u8, now: UnixTime) -> Self {
+        let (end, winner, redeemed_at) = (None, None, None);
+        Self { made, attempt, end, winner, was_seen_over: false, redeemed_at, latest: now }
+    }
+
+    /// Somebody asked.
+    pub(crate) fn see(&mut self, now: UnixTime) {
+        self.was_seen_over |= now >= self.made.expires_at;
+    }
+
+    /// Somebody asked and was told.
+    pub(crate) fn hear(&mut self, record: &ChallengeRecord, now: UnixTime) {
+        self.see(now);
+        self.agrees_with(record, now);
+        if !record.state.is_pending() {
+            self.end = Some(bare(&record.state));
+        }
+    }
+
+    /// It was told that this call ended it.
+    pub(crate) fn end_with(&mut self, end: State) {
+        assert_eq!(self.end, None, "it ended twice");
+        assert_eq!(self.winner, None, "it ended twice");
+        self.end = Some(end);
+    }
+
+    /// It was told that this answer settled it.
+    pub(crate) fn win(&mut self, device: usize, verdict: Verdict, record: &ChallengeRecord, now: UnixTime) {
+        assert!(!self.was_seen_over && now < self.made.expires_at, "it was settled after its end");
+        self.end_with(bare(&record.state));
+        self.winner = Some((device, verdict));
+    }
+
+    pub(crate) fn is_approved(&self) -> bool {
+        matches!(self.end, Some(State::Approved { .. }))
+    }
+
+    /// Asserts that what is told at `now` contradicts nothing that was told before.
+    pub(crate) fn agrees_with(&self, record: &ChallengeRecord, now: UnixTime) {
+        assert_eq!(ChallengeRecord { state: State::Pending, ..record.clone() }, self.made);
+        if let Some(end) = &self.end {
+            assert_eq!(&bare(&record.state), end, "two outcomes");
+        }
+        match &record.state {
+            State::Pending => {
+                assert!(!self.was_seen_over && now < self.made.expires_at, "pending after its expiry");
+            }
+            State::Expired => {
+                assert!(self.latest >= self.made.expires_at, "expired before its time");
+            }
+            // It was pushed out, or fell off the list when it could no longer be read.
+            State::Superseded => {
+                assert!(self.end.is_some() || self.latest >= self.made.readable_until(), "by what?");
+            }
+            State::Cancelled => assert!(self.end.is_some(), "nobody cancelled it"),
+            State::Approved { settled, redeemed_at, .. } => {
+                assert_eq!(*redeemed_at, self.redeemed_at);
+                self.agrees_with_settled(&record.state, settled);
+            }
+            State::Denied { settled, .. } => self.agrees_with_settled(&record.state, settled),
+        }
+    }
+
+    fn agrees_with_settled(&self, state: &State, settled: &Settled) {
+        let (_, verdict) = self.winner.expect("nobody answered");
+        let made_by = State::Pending
+            .after(countersign_domain::state::Event::Settle(verdict, settled.clone()))
+            .expect("pending moves");
+        assert_eq!(bare(state), made_by, "it is not what the answer made of it");
+        let device = self.made.asked.iter().find(|device| device.id == settled.device_id);
+        let bound_at = device.expect("only who was asked settles").bound_at;
+        assert!(bound_at <= settled.settled_at, "settled before its device was bound");
+        assert!(self.made.created_at <= settled.settled_at, "settled before it was asked");
+        assert!(settled.settled_at < self.made.expires_at, "settled after its end");
+        assert_eq!(
+            settled.settlement,
+            settlement(verdict, settled.settled_at),
+            "the signature says otherwise"
+        );
+    }
+}
+
+/// The state without what only informs.
+fn bare(state: &State) -> State {
+    match state {
+        State::Approved { settled, .. } => {
+            State::Approved { settled: settled.clone(), redeemed_at: None, is_over: false }
+        }
+        other => other.clone(),
+    }
+}
