@@ -1,0 +1,67 @@
+//! Parses, calls the library, prints.
+
+mod arguments;
+mod commands;
+mod json;
+mod output;
+mod terminal;
+
+use std::process::ExitCode;
+
+use countersign_agent::Error;
+
+pub(crate) use arguments::Arguments;
+
+/// How a command ended when it did not fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// As asked.
+    Done,
+    /// The person said no when asked.
+    Declined,
+    /// An answer was sent, but another had won.
+    NotAccepted,
+}
+
+/// A command that failed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    /// The library's.
+    #[error(transparent)]
+    Agent(#[from] Error),
+    /// What was given on the command line is not enough.
+    #[error("{0}")]
+    Usage(&'static str),
+    /// A file that was named, or the terminal.
+    #[error("cannot read {0}: {1}")]
+    Read(String, std::io::Error),
+}
+
+/// Runs one command, and prints its failure.
+pub(crate) async fn run(arguments: Arguments) -> ExitCode {
+    let json = arguments.json;
+    match commands::run(arguments).await {
+        Ok(Outcome::Done) => ExitCode::SUCCESS,
+        Ok(Outcome::Declined) => ExitCode::from(1),
+        Ok(Outcome::NotAccepted) => ExitCode::from(7),
+        Err(failure) => {
+            output::failure(json, &failure);
+            ExitCode::from(exit_code(&failure))
+        }
+    }
+}
+
+/// Exit codes are stable: scripts tell by them what to do.
+fn exit_code(failure: &Failure) -> u8 {
+    match failure {
+        Failure::Read(..) | Failure::Agent(Error::State(_) | Error::CaCertificate(_)) => 1,
+        Failure::Usage(_) => 2,
+        Failure::Agent(error) => match error {
+            Error::ChallengeNotFound(_) | Error::AccountNotFound(_) => 3,
+            Error::Refused(_) => 4,
+            Error::Unreachable { .. } | Error::Unintelligible { .. } => 5,
+            Error::Untrusted(_) => 6,
+            _ => 2,
+        },
+    }
+}

@@ -1,0 +1,89 @@
+//! The command line's form.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand, ValueEnum};
+use countersign_agent::Denial;
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 done; 1 state directory, a file, or you said no; 2 wrong usage, link or input; 3 no such challenge \
+or account; 4 the server refused; 5 no server answered, try again; 6 what the server sent is not trusted; 7 \
+answered, but another answer had won";
+
+/// Answers login challenges from the terminal.
+#[derive(Debug, Parser)]
+#[command(name = "countersign-agent", version, about, after_help = EXIT_CODES)]
+pub(crate) struct Arguments {
+    /// Where accounts and their keys lie [default: $XDG_STATE_HOME/countersign-agent or
+    /// ~/.local/state/countersign-agent]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(crate) state_dir: Option<PathBuf>,
+    /// Print JSON, and ask nothing
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Trust the certificate authorities in this PEM file beside the system's
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) ca: Option<PathBuf>,
+    /// Use this account only, named by its device id (dev_...)
+    #[arg(long, global = true, value_name = "DEVICE_ID")]
+    pub(crate) account: Option<String>,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Show what a pairing link is for, and accept it
+    Enroll {
+        /// The pairing link that the QR code holds; quote it, it has & in it
+        link: String,
+        /// This device's name, 1 to 64 characters
+        #[arg(long, default_value = "Countersign agent")]
+        name: String,
+        /// Accept without asking
+        #[arg(long)]
+        yes: bool,
+    },
+    /// List the accounts on this device, and ask how they stand
+    Accounts,
+    /// List what waits for an answer
+    Pending,
+    /// Show one challenge with all that it says
+    Show {
+        /// chl_...
+        id: String,
+    },
+    /// Let it in
+    Approve {
+        /// chl_...
+        id: String,
+        /// The digits that the login page shows; asked for when it is left out
+        #[arg(long, value_name = "DIGITS")]
+        match_code: Option<String>,
+    },
+    /// Keep it out
+    Deny {
+        /// chl_...
+        id: String,
+        /// Why
+        #[arg(long)]
+        reason: Reason,
+    },
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Reason {
+    /// It was not me
+    NotMe,
+    /// I did this, but do not want it
+    Mistake,
+}
+
+impl From<Reason> for Denial {
+    fn from(reason: Reason) -> Self {
+        match reason {
+            Reason::NotMe => Self::NotMe,
+            Reason::Mistake => Self::Mistake,
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! One function for each command.
+
+use std::{env, fs, path::PathBuf};
+
+use countersign_agent::{
+    Account, Agent, Answer, ChallengeState, Error, Offer, Platform, StateFault, UserVerification,
+    VerifiedChallenge,
+};
+
+use super::{Arguments, Failure, Outcome, arguments::Command, json, output, terminal};
+
+/// Runs the command.
+pub(crate) async fn run(arguments: Arguments) -> Result<Outcome, Failure> {
+    let directory = match arguments.state_dir {
+        Some(directory) => directory,
+        None => default_directory().ok_or(Error::State(StateFault::NoDirectory))?,
+    };
+    let mut agent = Agent::open(directory)?;
+    if let Some(file) = arguments.ca {
+        let pem = fs::read(&file).map_err(|error| Failure::Read(file.display().to_string(), error))?;
+        agent = agent.with_ca_pem(&pem)?;
+    }
+    let session = Session { agent, account: arguments.account, json: arguments.json };
+    match arguments.command {
+        Command::Enroll { link, name, yes } => session.enroll(&link, &name, yes).await,
+        Command::Accounts => session.accounts().await,
+        Command::Pending => session.pending().await,
+        Command::Show { id } => session.show(&id).await,
+        Command::Approve { id, match_code } => session.approve(&id, match_code).await,
+        Command::Deny { id, reason } => {
+            let (account, challenge) = session.find(&id).await?;
+            let answer = account.deny(&challenge, reason.into()).await?;
+            Ok(session.answered(&challenge, answer))
+        }
+    }
+}
+
+/// The XDG Base Directory Specification's place for state.
+fn default_directory() -> Option<PathBuf> {
+    let absolute = |name: &str| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let state = absolute("XDG_STATE_HOME").or_else(|| Some(absolute("HOME")?.join(".local/state")))?;
+    Some(state.join("countersign-agent"))
+}
+
+/// What all commands need.
+struct Session {
+    agent: Agent,
+    account: Option<String>,
+    json: bool,
+}
+
+impl Session {
+    async fn enroll(&self, link: &str, name: &str, yes: bool) -> Result<Outcome, Failure> {
+        if self.json && !yes {
+            return Err(Failure::Usage("--json asks nothing: give --yes as well to accept the offer"));
+        }
+        let offer = self.agent.inspect(link).await?;
+        if !self.json {
+            output::lines(&offer_lines(&offer));
+        }
+        if !yes && !terminal::agrees("Add this account? [y/N] ")? {
+            output::line("Nothing was sent. The link can still be used.");
+            return Ok(Outcome::Declined);
+        }
+        let enrolled = self.agent.accept(&offer, name, Platform::Desktop).await?;
+        if self.json {
+            output::json(&json::enrolled(&enrolled)?);
+            return Ok(Outcome::Done);
+        }
+        output::line(&format!("Enrolled as {}.", enrolled.account.device_id()));
+        match enrolled.confirmation_code() {
+            Some(code) => output::line(&format!(
+                "Confirmation code: {code}\nType it on the page that shows the QR code. Until then this device \
+                 can approve nothing."
+            )),
+            None => output::line("No confirmation is needed: this device can approve at once."),
+        }
+        Ok(Outcome::Done)
+    }
+
+    async fn accounts(&self) -> Result<Outcome, Failure> {
+        let mut listed = Vec::new();
+        for account in self.chosen()? {
+            // One server that does not answer must not hide the other accounts.
+            let status = account.refresh().await;
+            listed.push(json::account(&account, Some(&status))?);
+            if !self.json {
+                output::lines(&account_lines(&account, &status)?);
+                output::line("");
+            }
+        }
+        if self.json {
+            output::json(&serde_json::json!({ "accounts": listed }));
+        } else if listed.is_empty() {
+            output::line("No account yet: `countersign-agent enroll LINK` adds one.");
+        }
+        Ok(Outcome::Done)
+    }
+
+    async fn pending(&self) -> Result<Outcome, Failure> {
+        let mut found = Vec::new();
+        let mut failure = None;
+        for account in self.chosen()? {
+            match account.pending().await {
+                Ok(challenges) => found.extend(challenges),
+                Err(error) => failure = Some(error),
+            }
+        }
+        if self.json {
+            let challenges: Vec<_> = found.iter().map(json::challenge).collect();
+            output::json(&serde_json::json!({ "challenges": challenges }));
+        } else {
+            for challenge in &found {
+                output::line(&summary(challenge));
+            }
+            if found.is_empty() && failure.is_none() {
+                output::line("Nothing waits for an answer.");
+            }
+        }
+        // What was found has been printed; that something is missing must be seen all the same.
+        failure.map_or(Ok(Outcome::Done), |error| Err(error.into()))
+    }
+
+    async fn show(&self, id: &str) -> Result<Outcome, Failure> {
+        let (_, challenge) = self.find(id).await?;
+        if self.json {
+            output::json(&json::challenge(&challenge));
+        } else {
+            output::challenge(&challenge);
+        }
+        Ok(Outcome::Done)
+    }
+
+    async fn approve(&self, id: &str, match_code: Option<String>) -> Result<Outcome, Failure> {
+        let (account, challenge) = self.find(id).await?;
+        if !self.json {
+            output::challenge(&challenge);
+        }
+        let match_code = match match_code {
+            Some(match_code) => match_code,
+            None if challenge.match_code_digits() == 0 => String::new(),
+            None if self.json => return Err(Failure::Usage("this challenge asks for --match-code")),
+            None => terminal::ask("Match code, as the login page shows it: ")?,
+        };
+        // A terminal is no PIN and no biometric.
+        let answer = account.approve(&challenge, &match_code, UserVerification::None).await?;
+        Ok(self.answered(&challenge, answer))
+    }
+
+    fn answered(&self, challenge: &VerifiedChallenge, answer: Answer) -> Outcome {
+        if self.json {
+            output::json(&json::answer(challenge, answer));
+        } else {
+            output::line(&format!("Challenge {}: {answer}", challenge.id()));
+        }
+        if answer.accepted { Outcome::Done } else { Outcome::NotAccepted }
+    }
+
+    async fn find(&self, id: &str) -> Result<(Account, VerifiedChallenge), Failure> {
+        let Some(device_id) = &self.account else { return Ok(self.agent.find_challenge(id).await?) };
+        let account = self.agent.account(device_id)?;
+        let challenge = account.challenge(id).await?;
+        Ok((account, challenge))
+    }
+
+    fn chosen(&self) -> Result<Vec<Account>, Failure> {
+        match &self.account {
+            Some(device_id) => Ok(vec![self.agent.account(device_id)?]),
+            None => Ok(self.agent.accounts()?),
+        }
+    }
+}
+
+fn offer_lines(offer: &Offer) -> Vec<(&'static str, String)> {
+    let mut lines = vec![
+        ("Application", offer.application_name().to_owned()),
+        ("Account", offer.account_name().to_owned()),
+        ("Server", format!("{} ({})", offer.server(), offer.server_id())),
+        ("Link ends in", format!("{} s", offer.time_left().as_secs())),
+    ];
+    if offer.user_verification_required() {
+        lines.push((
+            "Note",
+            "it asks for a PIN or biometric, which this agent has not: it can only deny".to_owned(),
+        ));
+    }
+    lines
+}
+
+fn account_lines(
+    account: &Account,
+    status: &Result<countersign_agent::AccountStatus, Error>,
+) -> Result<Vec<(&'static str, String)>, Error> {
+    Ok(vec![
+        ("Account", format!("{} ({})", account.account_name(), account.application_name())),
+        ("Device", format!("{} ({})", account.device_name()?, account.device_id())),
+        ("Server", format!("{} ({})", account.server(), account.server_id())),
+        (
+            "State",
+            match status {
+                Ok(status) => output::account_state(status.state).to_owned(),
+                Err(error) => format!("not known: {error}"),
+            },
+        ),
+    ])
+}
+
+fn summary(challenge: &VerifiedChallenge) -> String {
+    let left = match challenge.state() {
+        ChallengeState::Pending => format!("{} s left", challenge.time_left().as_secs()),
+        _ => "no longer open".to_owned(),
+    };
+    let shown = challenge.shown();
+    let of = |label: &str| {
+        let line = shown.iter().find(|line| !line.is_detail && line.label == label);
+        line.map_or("", |line| &line.value)
+    };
+    format!("{}  {}: {}, {left}", of("Challenge"), of("Application"), of("Purpose"))
+}

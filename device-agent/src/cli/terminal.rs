@@ -1,0 +1,24 @@
+//! Asks the person, by plain lines on standard input.
+
+use std::io::{self, BufRead as _, Write as _};
+
+use super::Failure;
+
+/// One line, without the spaces around it. At the end of the input: nothing was typed.
+pub(crate) fn ask(question: &str) -> Result<String, Failure> {
+    let read = || -> io::Result<String> {
+        let mut error_stream = io::stderr().lock();
+        write!(error_stream, "{question}")?;
+        error_stream.flush()?;
+        let mut line = String::new();
+        io::stdin().lock().read_line(&mut line)?;
+        Ok(line.trim().to_owned())
+    };
+    read().map_err(|error| Failure::Read("the terminal".to_owned(), error))
+}
+
+/// Whether the person says yes. Anything else is a no.
+pub(crate) fn agrees(question: &str) -> Result<bool, Failure> {
+    let answer = ask(question)?.to_lowercase();
+    Ok(answer == "y" || answer == "yes")
+}
