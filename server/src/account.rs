@@ -1,0 +1,113 @@
+//! One enrolled account, as its device sees it: read it, change what the device tells of itself.
+
+use std::sync::Arc;
+
+use countersign_domain::id::DeviceId;
+use countersign_proto::{
+    device::{self, AccountState, ChangeDeviceRequest, GetAccountResponse},
+    envelope,
+    key::VerificationKey,
+    statement::{DeviceChangeStatement, DeviceProfile, device_change_statement::Change, push_target::Target},
+};
+
+use crate::{
+    call::Caller,
+    core::Core,
+    refusal::Refusal,
+    store::devices::{ChangeOutcome, DeviceRow, ProfileChange},
+};
+
+/// The use cases of `DeviceService` about the device itself.
+#[derive(Clone)]
+pub struct Accounts {
+    core: Arc<Core>,
+    apns_topics: Arc<[String]>,
+}
+
+impl Accounts {
+    /// On these foundations; devices may be woken under `apns_topics`, none when APNs is not configured.
+    pub fn new(core: Arc<Core>, apns_topics: Arc<[String]>) -> Self {
+        Self { core, apns_topics }
+    }
+
+    /// The account, the server's present key and its clock.
+    pub async fn get(&self, caller: Caller) -> Result<GetAccountResponse, Refusal> {
+        let row = self.core.device_with_key(caller.device, caller.key).await?;
+        let now = self.core.clock.now();
+        // Only informs; what cannot be written has been logged by the store.
+        let _ = self.core.devices.note_seen(row.id, now).await;
+        Ok(GetAccountResponse {
+            account: Some(self.account(&row).await?),
+            server_key: Some(self.core.server_keys.present()?),
+            server_time: Some(now.to_wire()),
+        })
+    }
+
+    /// Changes name, push target, version or locale. The same payload again gets the same answer.
+    pub async fn change(&self, request: ChangeDeviceRequest) -> Result<device::Account, Refusal> {
+        let signed = request.change.as_ref().ok_or_else(|| Refusal::field("change", "must be given"))?;
+        let key = VerificationKey::from_wire(request.public_key.as_ref())?;
+        let statement: DeviceChangeStatement = envelope::open(signed, key)?;
+        let device: DeviceId = statement.device_id.parse().map_err(|_| Refusal::SIGNATURE)?;
+        self.core.device_with_key(device, key).await?;
+        if statement.server_id != self.core.server_keys.server_id() {
+            return Err(Refusal::StatementMismatch("server_id"));
+        }
+        let Some(Change::Profile(profile)) = statement.change else {
+            return Err(Refusal::field("change", "must be given"));
+        };
+        self.check_push_target(&profile)?;
+        let change = ProfileChange {
+            device,
+            public_key: key.to_bytes(),
+            sequence: statement.sequence,
+            payload_sha256: envelope::payload_digest(signed),
+            profile,
+        };
+        let core = Arc::clone(&self.core);
+        let changed = self.core.tasks.finish(async move { core.devices.change_profile(change).await });
+        match changed.await? {
+            ChangeOutcome::NotFound => Err(Refusal::SIGNATURE),
+            ChangeOutcome::SequenceUsed => Err(Refusal::SequenceUsed),
+            ChangeOutcome::Changed(row) => {
+                // Only informs: the change is made.
+                let _ = self.core.devices.note_seen(row.id, self.core.clock.now()).await;
+                self.account(&row).await
+            }
+        }
+    }
+
+    /// A topic that this server has no key for would never be woken: the device must know at once.
+    fn check_push_target(&self, profile: &DeviceProfile) -> Result<(), Refusal> {
+        let target = profile.push_target.as_ref().and_then(|target| target.target.as_ref());
+        let Some(Target::Apns(apns)) = target else { return Ok(()) };
+        if self.apns_topics.contains(&apns.topic) {
+            return Ok(());
+        }
+        let allowed = match &*self.apns_topics {
+            [] => "this server has no [apns] configuration".to_owned(),
+            topics => format!("configured at this server are {}", topics.join(", ")),
+        };
+        Err(Refusal::field("profile.push_target.apns.topic", format!("is not served: {allowed}")))
+    }
+
+    async fn account(&self, row: &DeviceRow) -> Result<device::Account, Refusal> {
+        let application = self.core.applications.by_id(row.user.application).await?;
+        let application = application.ok_or(Refusal::SIGNATURE)?;
+        Ok(describe(row, &application.name, &row.account_name))
+    }
+}
+
+/// The wire's form of an account.
+pub fn describe(row: &DeviceRow, application_name: &str, account_name: &str) -> device::Account {
+    let state = if row.bound.is_some() { AccountState::Active } else { AccountState::Confirming };
+    device::Account {
+        device_id: row.id.to_string(),
+        state: state.into(),
+        application_name: application_name.to_owned(),
+        account_name: account_name.to_owned(),
+        device_name: row.name.clone(),
+        push_state: row.push_state.into(),
+        sequence: row.sequence,
+    }
+}

@@ -1,0 +1,271 @@
+//! The server, put together: everything is opened and proven before the port binds.
+
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+
+use tokio::{
+    net::TcpListener,
+    runtime::Handle,
+    task::JoinHandle,
+    time::{Instant, timeout_at},
+};
+
+use crate::{
+    clock::SharedClock,
+    config::{Config, LimitsConfig, TlsConfig},
+    core::Core,
+    enrollment::Origins,
+    foundation::{Foundation, FoundationError, Opener},
+    grpc,
+    ids::{Ids, IdsError},
+    push::{
+        PushChannel,
+        apns::{Apns, ApnsConfig, InvalidApnsConfig},
+        dispatch::{Channels, Dispatcher},
+        records::{SealedProviderTokens, StoredDeliveries},
+    },
+    random::SharedRandom,
+    server_keys::{ServerKeyError, ServerKeys},
+    store::{Challenges, Devices, Secrets, StoreError, sqlite::DirectoryLock},
+    tasks::Tasks,
+    upkeep, web,
+    wire::{self, Limits, Shutdown},
+};
+
+/// How long pushes may go on once the calls have ended: a provider that is away holds up no restart.
+const DRAIN_PUSHES: Duration = Duration::from_secs(2);
+
+/// hyper reads no HTTP/1 head with less.
+const LEAST_HTTP1_HEAD_BYTES: usize = 8192;
+
+/// A server that is up.
+pub struct App {
+    address: SocketAddr,
+    origin: String,
+    server_id: String,
+    shutdown: Shutdown,
+    serving: JoinHandle<()>,
+}
+
+/// Why the server did not start. Each names what is wrong and what would help.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The data directory, master key or database.
+    #[error(transparent)]
+    Foundation(#[from] FoundationError),
+    /// The server's keys.
+    #[error(transparent)]
+    ServerKeys(#[from] ServerKeyError),
+    /// The installation's id key.
+    #[error(transparent)]
+    Ids(#[from] IdsError),
+    /// The store does not answer.
+    #[error("the database does not answer: see the log")]
+    Store(#[from] StoreError),
+    /// The APNs settings.
+    #[error(transparent)]
+    Apns(#[from] InvalidApnsConfig),
+    /// The address cannot be bound.
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        /// As configured.
+        address: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+impl App {
+    /// Opens everything, then binds and serves.
+    pub async fn start(config: Config, clock: SharedClock, random: SharedRandom) -> Result<Self, StartError> {
+        let Config { server, tls, limits, apns, log: _ } = config;
+        let foundation = Foundation::open(
+            &server.data_dir,
+            &server.master_key_file,
+            Opener::Server,
+            Arc::clone(&clock),
+            Arc::clone(&random),
+        )?;
+        foundation.store.ping().await?;
+        let topics: Arc<[String]> =
+            apns.as_ref().map_or_else(Default::default, |apns| apns.topics.as_slice().into());
+        let core = Arc::new(core(&foundation, apns, clock, Arc::clone(&random)).await?);
+        upkeep::finish_revocations(&core).await?;
+
+        let listen = |source| StartError::Listen { address: server.listen, source };
+        let listener = TcpListener::bind(server.listen).await.map_err(listen)?;
+        let address = listener.local_addr().map_err(listen)?;
+        let origins = Origins { page: server.public_origin(address), api: server.api_url };
+        let origin = origins.page.clone();
+        let behind_proxy = matches!(tls, TlsConfig::TerminatedByProxy);
+        let wire_limits = wire_limits(&limits, behind_proxy);
+        let shutdown = Shutdown::new();
+        let settings =
+            grpc::Settings { origins, apns_topics: topics, message_bytes: limits.message_bytes as usize };
+        let services = grpc::services(&core, settings, &shutdown).await;
+        let router = wire::router(services, web::routes(), &wire_limits, &shutdown);
+        let tls = match tls {
+            TlsConfig::Certificate(config) => Some(config),
+            TlsConfig::Off | TlsConfig::TerminatedByProxy => None,
+        };
+        let server_id = core.server_keys.server_id().to_owned();
+        tracing::info!(
+            server.address = %address,
+            server.id = %server_id,
+            server.origin = %origin,
+            "listening"
+        );
+        let serving =
+            Serving { core, lock: foundation.lock, shutdown: shutdown.clone(), drain: limits.drain };
+        let serving = tokio::spawn(async move {
+            let drained = wire::serve(listener, tls, router, wire_limits, serving.shutdown.clone(), random);
+            serving.run(drained).await;
+        });
+        Ok(Self { address, origin, server_id, shutdown, serving })
+    }
+
+    /// The address that is bound.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Where pairing links lead.
+    pub fn origin(&self) -> &str {
+        &self.origin
+    }
+
+    /// What devices and backends pin.
+    pub fn server_id(&self) -> &str {
+        &self.server_id
+    }
+
+    /// Begins to end: waiting calls are told, calls in flight finish, 20 s at most.
+    pub fn shutdown(&self) {
+        self.shutdown.begin();
+    }
+
+    /// Ends when the server has.
+    pub async fn ended(self) {
+        if let Err(error) = self.serving.await
+            && error.is_panic()
+        {
+            tracing::error!("the server's main task panicked");
+        }
+    }
+}
+
+/// What must live and end with the listener.
+struct Serving {
+    core: Arc<Core>,
+    lock: Option<DirectoryLock>,
+    shutdown: Shutdown,
+    /// How long ending may take, all in all.
+    drain: Duration,
+}
+
+impl Serving {
+    /// Serves until the drain is over, then lets what was begun come to its end, and lets go of the data
+    /// directory last.
+    async fn run(self, serve: impl Future<Output = wire::Drained>) {
+        let served = async {
+            let began = async {
+                self.shutdown.begun().await;
+                Instant::now()
+            };
+            tokio::join!(serve, began)
+        };
+        let (drained, began) = tokio::select! {
+            served = served => served,
+            () = upkeep::run(Arc::clone(&self.core)) => return,
+        };
+        // What is cut here is at worst a commit whose caller hears nothing and asks again, or a push.
+        let rest = async {
+            self.core.tasks.finished().await;
+            self.core.dispatcher.drain(DRAIN_PUSHES).await;
+        };
+        if timeout_at(began + self.drain, rest).await.is_err() {
+            tracing::warn!("ended before everything that was begun was finished");
+        }
+        tracing::info!(
+            wire.connections_cut = drained.connections_cut,
+            wire.calls_cut = drained.calls_cut,
+            "ended"
+        );
+        drop(self.core);
+        drop(self.lock);
+    }
+}
+
+async fn core(
+    foundation: &Foundation,
+    apns: Option<ApnsConfig>,
+    clock: SharedClock,
+    random: SharedRandom,
+) -> Result<Core, StartError> {
+    let Foundation { store, keyring, .. } = foundation;
+    let secrets: Arc<dyn Secrets> = Arc::clone(store) as _;
+    let challenges: Arc<dyn Challenges> = Arc::clone(store) as _;
+    let devices: Arc<dyn Devices> = Arc::clone(store) as _;
+    let ids = Ids::open(Arc::clone(&secrets), keyring, Arc::clone(&random)).await?;
+    let server_keys =
+        ServerKeys::open(Arc::clone(&secrets), Arc::clone(keyring), Arc::clone(&clock), Arc::clone(&random));
+    let server_keys = server_keys.await?;
+    let tokens = SealedProviderTokens { secrets, keyring: Arc::clone(keyring) };
+    let apns = match apns {
+        Some(config) => {
+            let apns = Apns::new(&config, Arc::new(tokens), Arc::clone(&clock))?;
+            Some(Arc::new(apns) as Arc<dyn PushChannel>)
+        }
+        None => None,
+    };
+    let log = StoredDeliveries { challenges: Arc::clone(&challenges), devices: Arc::clone(&devices) };
+    let dispatcher = Dispatcher::new(
+        Channels { apns },
+        Arc::new(log),
+        Arc::clone(&clock),
+        Arc::clone(&random),
+        Handle::current(),
+    );
+    Ok(Core {
+        clock,
+        random,
+        keyring: Arc::clone(keyring),
+        ids,
+        server_keys,
+        challenges,
+        applications: Arc::clone(store) as _,
+        devices,
+        enrollments: Arc::clone(store) as _,
+        challenge_waiters: Arc::default(),
+        enrollment_waiters: Arc::default(),
+        dispatcher,
+        tasks: Tasks::default(),
+    })
+}
+
+/// What operators set, over the defaults of the rest. Behind a proxy all connections come from its address, so
+/// it may have all of them.
+fn wire_limits(config: &LimitsConfig, behind_proxy: bool) -> Limits {
+    let defaults = Limits::default();
+    let connections = config.connections as usize;
+    Limits {
+        connections,
+        connections_per_peer: if behind_proxy {
+            connections
+        } else {
+            config.connections_per_address as usize
+        },
+        calls_per_peer: if behind_proxy { defaults.calls } else { defaults.calls_per_peer },
+        tls_handshake: config.handshake,
+        idle: config.idle,
+        connection_age: config.connection_age,
+        connection_age_jitter: config.connection_age / 10,
+        drain: config.drain,
+        http2_streams: config.streams_per_connection,
+        http2_header_list_bytes: config.header_bytes,
+        http1_head_bytes: (config.header_bytes as usize).max(LEAST_HTTP1_HEAD_BYTES),
+        http2_keepalive_interval: config.keepalive,
+        http2_keepalive_timeout: config.keepalive_timeout,
+        request_body_bytes: u64::from(config.message_bytes) + 1024,
+        ..defaults
+    }
+}

@@ -1,0 +1,209 @@
+//! `Respond`: a device answers, and the first answer wins.
+//!
+//! The order of the checks is the contract's: the form of the request, the key, the signature, then the
+//! look-up, whether the statement fits, and the state last. So only a good signature learns anything, and a
+//! malformed approval is an error even when the challenge is settled.
+
+use std::sync::Arc;
+
+use countersign_domain::{
+    UnixTime,
+    challenge::{AskedDevice, ChallengeRecord},
+    id::{ChallengeId, DeviceId},
+    operation::{Decide, DecideOutcome, Fetch, Signed},
+    state::Verdict,
+};
+use countersign_proto::{
+    common::{ChallengeState, DenialReason, FactorType},
+    device::{RespondRequest, RespondResponse},
+    envelope,
+    key::VerificationKey,
+    statement::{
+        self, ChallengeStatement, DecisionStatement, Envelope, SettlementStatement, UserVerification,
+    },
+};
+use prost::Message as _;
+
+use super::Approval;
+use crate::{core::Core, refusal::Refusal};
+
+/// A decision whose signature holds, of whomever it is.
+struct SignedDecision {
+    key: VerificationKey,
+    envelope: Envelope,
+    statement: DecisionStatement,
+}
+
+impl Approval {
+    /// Settles a challenge by a signed decision. The same answer again is accepted again; every other one is
+    /// told the answer that won.
+    pub async fn respond(&self, request: RespondRequest) -> Result<RespondResponse, Refusal> {
+        let decision = verify(&request)?;
+        let id = request.challenge_id.parse().map_err(|_| Refusal::ChallengeNotFound)?;
+        let (challenge, device) = self.asked(id, &decision).await?;
+        let asked = challenge.statement().map_err(|fault| {
+            tracing::error!(challenge.id = %id, error = %fault, "a stored challenge cannot be read");
+            Refusal::StoreUnavailable
+        })?;
+        fits(&self.0, &decision.statement, &challenge, &device)?;
+        let verdict = verdict(&self.0, &decision.statement, &challenge, &asked)?;
+        let decide = decide(&self.0, &decision, &challenge, &device, verdict)?;
+        let core = Arc::clone(&self.0);
+        self.0.tasks.finish(async move { settle(&core, decide).await }).await
+    }
+}
+
+impl Approval {
+    /// The challenge, and the device that was asked under the key that signed. It is found by the key: what the
+    /// statement says of itself is compared only after that.
+    async fn asked(
+        &self,
+        challenge: ChallengeId,
+        decision: &SignedDecision,
+    ) -> Result<(ChallengeRecord, AskedDevice), Refusal> {
+        let core = &self.0;
+        let tag_of = |device| core.device_tag(device, &decision.key.to_bytes());
+        let fetch = |device| core.challenges.read(Fetch { challenge, device });
+        let stated: Option<DeviceId> = decision.statement.device_id.parse().ok();
+        if let Some(tag) = stated.map(tag_of)
+            && let Some(challenge) = fetch(tag).await?
+            && let Some(device) = challenge.asked_device(tag).cloned()
+        {
+            return Ok((challenge, device));
+        }
+        let viewed = core.challenges.view(challenge).await?.ok_or(Refusal::ChallengeNotFound)?;
+        let held = viewed.asked.into_iter().find(|device| tag_of(device.id) == device.tag);
+        let device = held.ok_or(Refusal::ChallengeNotFound)?;
+        let challenge = fetch(device.tag).await?.ok_or(Refusal::ChallengeNotFound)?;
+        Ok((challenge, device))
+    }
+}
+
+fn verify(request: &RespondRequest) -> Result<SignedDecision, Refusal> {
+    let envelope = request.decision.clone().ok_or_else(|| Refusal::field("decision", "must be given"))?;
+    let key = VerificationKey::from_wire(request.public_key.as_ref())?;
+    let statement = envelope::open(&envelope, key)?;
+    Ok(SignedDecision { key, envelope, statement })
+}
+
+/// Whether the decision is about this very challenge, on this server, by this device.
+fn fits(
+    core: &Core,
+    decision: &DecisionStatement,
+    challenge: &ChallengeRecord,
+    device: &AskedDevice,
+) -> Result<(), Refusal> {
+    let differs = if decision.server_id != core.server_keys.server_id() {
+        "server_id"
+    } else if decision.challenge_id != challenge.id.to_string() {
+        "challenge_id"
+    } else if decision.device_id != device.id.to_string() {
+        "device_id"
+    } else if decision.challenge_sha256 != envelope::payload_digest(&challenge.envelope()) {
+        "challenge_sha256"
+    } else {
+        return Ok(());
+    };
+    Err(Refusal::StatementMismatch(differs))
+}
+
+/// What the decision says, once it has all that the challenge asks for. A match code that is none is no try.
+fn verdict(
+    core: &Core,
+    decision: &DecisionStatement,
+    challenge: &ChallengeRecord,
+    asked: &ChallengeStatement,
+) -> Result<Verdict, Refusal> {
+    if decision.verdict() != statement::Verdict::Approve {
+        return Ok(match decision.denial_reason() {
+            DenialReason::NotMe => Verdict::DenyNotMe,
+            _ => Verdict::DenyMistake,
+        });
+    }
+    let digits = asked.match_code_digits as usize;
+    let typed = &decision.match_code;
+    if typed.len() != digits || !typed.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(Refusal::MatchCodeRequired(match digits {
+            0 => "this challenge asks for no match code: leave it empty".to_owned(),
+            _ => format!("type the {digits} digits that the login page shows; this was no try"),
+        }));
+    }
+    if asked.user_verification_required && decision.user_verification() == UserVerification::None {
+        return Err(Refusal::UserVerificationRequired);
+    }
+    let match_code_is_right =
+        digits == 0 || core.keyring.match_code(&challenge.id.to_string(), digits).matches(typed);
+    Ok(Verdict::Approve { match_code_is_right })
+}
+
+/// The operation, with the settlement signed beforehand and the means to sign it anew.
+fn decide(
+    core: &Arc<Core>,
+    decision: &SignedDecision,
+    challenge: &ChallengeRecord,
+    device: &AskedDevice,
+    verdict: Verdict,
+) -> Result<Decide, Refusal> {
+    let (state, denial_reason) = match verdict.outcome() {
+        Ok(()) => (ChallengeState::Approved, DenialReason::Unspecified),
+        Err(denial) => (ChallengeState::Denied, denial.to_wire()),
+    };
+    let unsigned = SettlementStatement {
+        server_id: core.server_keys.server_id().to_owned(),
+        challenge_sha256: envelope::payload_digest(&challenge.envelope()).to_vec(),
+        challenge_id: challenge.id.to_string(),
+        state: state.into(),
+        denial_reason: denial_reason.into(),
+        factor_type: FactorType::Device.into(),
+        factor_id: device.id.to_string(),
+        decision_sha256: envelope::payload_digest(&decision.envelope).to_vec(),
+        settled_at: None,
+    };
+    let signer = Arc::clone(core);
+    let sign = move |at: UnixTime| {
+        let settlement = SettlementStatement { settled_at: Some(at.to_wire()), ..unsigned.clone() };
+        // Without a valid key nothing is signed, and what is not signed is never redeemed.
+        signer.server_keys.sign(&settlement, at).map(|envelope| envelope.encode_to_vec()).unwrap_or_default()
+    };
+    let at = core.clock.now().max(challenge.created_at).max(device.bound_at);
+    let envelope = sign(at);
+    if envelope.is_empty() {
+        return Err(crate::server_keys::NoValidKey.into());
+    }
+    Ok(Decide {
+        challenge: challenge.id,
+        device: device.tag,
+        verdict,
+        decision: decision.envelope.encode_to_vec(),
+        settlement: Signed { at, envelope },
+        sign: Arc::new(sign),
+    })
+}
+
+async fn settle(core: &Arc<Core>, decide: Decide) -> Result<RespondResponse, Refusal> {
+    let outcome = core.challenges.update(decide).await?;
+    let DecideOutcome::Settled { accepted, first, challenge } = outcome else {
+        return Err(Refusal::ChallengeNotFound);
+    };
+    // Only now, when it is safe: a waiter must not hear what a crash can still undo.
+    core.announce(&challenge);
+    if let Some(settled) = challenge.state.settled().filter(|_| first).cloned() {
+        tracing::info!(
+            challenge.id = %challenge.id,
+            challenge.state = challenge.state.to_wire().as_str_name(),
+            device.id = %settled.device_id,
+            "a device settled a challenge"
+        );
+        let core = Arc::clone(core);
+        core.tasks.clone().start(async move {
+            // Only informs; the store has logged why, if it cannot.
+            let _ = core.devices.note_used(settled.device_id, settled.settled_at).await;
+            let _ = core.devices.note_seen(settled.device_id, settled.settled_at).await;
+        });
+    }
+    Ok(RespondResponse {
+        accepted,
+        state: challenge.state.to_wire().into(),
+        denial_reason: challenge.state.denial_to_wire().into(),
+    })
+}

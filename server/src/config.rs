@@ -1,0 +1,79 @@
+//! Configuration: a TOML file, the environment over it, the command line over both.
+//!
+//! Each concern has a section and a struct of its own, and a component is given its section, never the whole.
+//! Everything is read, checked and checked against the rest before the server opens anything; key and
+//! certificate files too. Nothing is changed by it.
+//!
+//! Every key can be set as the environment variable `COUNTERSIGN_<SECTION>_<KEY>`, such as
+//! `COUNTERSIGN_SERVER_PUBLIC_URL`; a list is separated by commas there. Empty texts and lists stand for
+//! 'not set', so that a variable can take back what the file sets.
+
+mod apns;
+mod error;
+mod limits;
+mod log;
+mod server;
+mod setting;
+mod sources;
+mod tls;
+
+use std::{ffi::OsString, path::Path};
+
+use self::sources::Sources;
+pub use self::{
+    error::{ConfigError, Origin},
+    limits::LimitsConfig,
+    log::{LogConfig, LogFormat},
+    server::ServerConfig,
+    tls::TlsConfig,
+};
+use crate::push::apns::ApnsConfig;
+
+/// A configuration file that sets nothing: every key with its default, commented out, and what it is for.
+pub const DEFAULT: &str = include_str!("config/default.toml");
+
+/// The whole configuration, section by section.
+#[derive(Debug)]
+pub struct Config {
+    /// Where the server listens, keeps its data and is found.
+    pub server: ServerConfig,
+    /// Who ends TLS, and with what.
+    pub tls: TlsConfig,
+    /// What one caller may take of the server.
+    pub limits: LimitsConfig,
+    /// Access to Apple's push service; none when it is not set up.
+    pub apns: Option<ApnsConfig>,
+    /// What is logged, and how.
+    pub log: LogConfig,
+}
+
+/// What the command line sets, in place of file and environment.
+#[derive(Clone, Debug, Default)]
+pub struct Overrides {
+    /// `--data-dir`, in place of `server.data_dir`.
+    pub data_dir: Option<String>,
+    /// `--listen`, in place of `server.listen`.
+    pub listen: Option<String>,
+}
+
+/// Reads and checks the configuration. `environment` is the process's (`std::env::vars_os()`).
+pub fn load(
+    file: Option<&Path>,
+    environment: impl IntoIterator<Item = (OsString, OsString)>,
+    overrides: Overrides,
+) -> Result<Config, ConfigError> {
+    let mut sources = Sources::read(file, environment)?;
+    sources.add_option("server", "data_dir", overrides.data_dir);
+    sources.add_option("server", "listen", overrides.listen);
+    let (tls, terminated_by_proxy) = tls::read(sources.section("tls"))?;
+    Ok(Config {
+        server: server::read(sources.section("server"), &tls, &terminated_by_proxy)?,
+        tls,
+        limits: limits::read(sources.section("limits"))?,
+        apns: apns::read(sources.section("apns"))?,
+        log: log::read(sources.section("log"))?,
+    })
+}
+
+#[cfg(test)]
+mod tests;

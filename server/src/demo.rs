@@ -1,0 +1,181 @@
+//! `countersign demo`: logins that are approved, denied and left to expire, on a server of their own.
+//!
+//! Everything is real but Apple: the server, its store in a temporary directory, the agent library as the phone,
+//! TLS and HTTP/2 to a stand-in for APNs. Where nobody can be asked it answers by itself, and fails unless
+//! each step ends as it should.
+
+#![expect(clippy::doc_markdown, reason = "the command line prints it as it stands")]
+
+mod afterwards;
+mod backend;
+mod columns;
+mod enrollment;
+mod error;
+mod installation;
+mod login;
+mod phone;
+mod plan;
+mod proof;
+mod terminal;
+mod wire;
+
+use std::{io, path::PathBuf, process::ExitCode};
+
+use clap::Args;
+use countersign_proto::statement::Receipt;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use self::{
+    afterwards::Afterwards,
+    backend::Backend,
+    columns::{Line, Style},
+    error::DemoError,
+    installation::Installation,
+    login::Players,
+    phone::NewPhone,
+    plan::Plan,
+    terminal::Terminal,
+    wire::Traffic,
+};
+use crate::cli::CommandResult;
+
+/// The application that people log in to.
+const APPLICATION: &str = "Shop";
+
+/// Options of `demo`.
+#[derive(Args, Debug)]
+pub struct Demo {
+    /// Answer by itself, and exit: with status 0 only if each step ended as it should. Without a terminal it
+    /// does so anyway.
+    #[arg(long)]
+    yes: bool,
+    /// Where to write the receipt and its parts, to be kept; else they are gone when the demo ends.
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// What of the server's log to print on standard error, as log.filter in the configuration.
+    #[arg(long, value_name = "FILTER", default_value = "warn")]
+    log: String,
+}
+
+impl Demo {
+    /// Plays, and cleans up however it ends.
+    pub(crate) async fn run(self) -> CommandResult {
+        let ends = Ends::catch().map_err(DemoError::Signals)?;
+        let mut terminal = Terminal::new(self.yes);
+        let installation = Installation::start(&self.log).await?;
+        let mut has_ended = false;
+        let outcome = tokio::select! {
+            outcome = self.play(&mut terminal, &installation, &mut has_ended) => outcome,
+            () = ends.one() => Err(DemoError::Interrupted),
+        };
+        installation.end().await?;
+        match outcome {
+            // The plays were over, and only the server was still up for who wanted to try more.
+            Err(DemoError::Interrupted | DemoError::NobodyAnswers) if has_ended => {
+                terminal.space();
+                Ok(ExitCode::SUCCESS)
+            }
+            outcome => Ok(outcome.map(|()| ExitCode::SUCCESS)?),
+        }
+    }
+
+    /// `has_ended` is set once everything was played.
+    async fn play(
+        &self,
+        terminal: &mut Terminal,
+        installation: &Installation,
+        has_ended: &mut bool,
+    ) -> Result<(), DemoError> {
+        let Installation { app, apple, .. } = installation;
+        let traffic = Traffic::default();
+        introduce(terminal, installation);
+        let application = installation.create_application(APPLICATION).await?;
+        let mut backend = Backend::connect(app.origin(), &application.api_key, &traffic).await?;
+        let new_phone = NewPhone::open(&installation.phone_directory(), traffic.clone())?;
+        let phone = enrollment::play(terminal, &mut backend, new_phone, &traffic).await?;
+
+        let backend = &mut backend;
+        let mut players = Players { terminal, backend, phone: &phone, apple, traffic: &traffic };
+        let (mut first, mut receipt) = (None, None);
+        for plan in Plan::ALL {
+            let played = players.play(plan, first.as_ref()).await?;
+            receipt = receipt.or(played.receipt);
+            first.get_or_insert(played.shown);
+        }
+        let receipts = match &receipt {
+            Some(receipt) => Some(self.prove(players.terminal, installation, receipt)?),
+            None => None,
+        };
+        *has_ended = true;
+        if !players.terminal.is_asking() {
+            return Ok(());
+        }
+        Afterwards { installation, receipts }.play(&mut players).await
+    }
+
+    /// Returns where the receipts lie.
+    fn prove(
+        &self,
+        terminal: &Terminal,
+        installation: &Installation,
+        receipt: &Receipt,
+    ) -> Result<PathBuf, DemoError> {
+        let Installation { app, directory, .. } = installation;
+        let out = self.out.clone().unwrap_or_else(|| directory.path().join("receipt"));
+        let written = proof::play(terminal, &out, app.server_id(), receipt)?;
+        if self.out.is_none() {
+            terminal.space();
+            terminal.say(Style::Faint, "These files go when the demo ends; --out DIR keeps them.");
+        }
+        Ok(written)
+    }
+}
+
+/// What ends a demo from outside: Ctrl-C, a kill, or a terminal that is closed.
+struct Ends {
+    interrupt: Signal,
+    terminate: Signal,
+    hang_up: Signal,
+}
+
+impl Ends {
+    fn catch() -> io::Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            hang_up: signal(SignalKind::hangup())?,
+        })
+    }
+
+    async fn one(mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+            _ = self.hang_up.recv() => {}
+        }
+    }
+}
+
+fn introduce(terminal: &Terminal, installation: &Installation) {
+    let Installation { app, apple, .. } = installation;
+    terminal.say(Style::Strong, "Countersign: a login is approved on a phone.");
+    terminal.space();
+    for part in [
+        format!("server     {} (the real one, on a fresh store)", app.origin()),
+        format!("server id  {}", app.server_id()),
+        format!("push       {} (stands in for Apple, TLS and HTTP/2)", apple.base_url()),
+        "phone      the real agent library, with keys of its own".to_owned(),
+    ] {
+        terminal.print(&Line::plain(part).with_indent(11));
+    }
+    terminal.space();
+    terminal.say(
+        Style::Plain,
+        "Lines with ms are what really went over the wire: how long the call took, or of a push how long \
+         after the login was asked for it came.",
+    );
+    if !terminal.is_asking() {
+        terminal.space();
+        terminal.say(Style::Plain, "Nobody is asked here: page and phone are answered by the demo itself.");
+    }
+}

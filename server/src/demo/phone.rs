@@ -1,0 +1,160 @@
+//! Anna's phone: the agent library as an app would use it, woken by what comes to the stand-in for APNs.
+
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use countersign_agent::{
+    Account, Agent, Answer, Denial, DeviceProfile, Enrolled, Error, Offer, Platform, UserVerification,
+    VerifiedChallenge,
+};
+use countersign_fakes::apns::ApnsStandIn;
+use countersign_proto::{
+    device::device_service_server::SERVICE_NAME,
+    statement::{PushTarget, push_target},
+};
+use tokio::time::timeout;
+
+use super::{
+    columns::{Line, Style},
+    error::DemoError,
+    installation::TOPIC,
+    wire::Traffic,
+};
+
+/// A device token that Apple might give.
+const DEVICE_TOKEN: &str = "1f2e9c57d0a84b36af10c2e85d7794b3668f01d92ac54e7bb3082f6de419a075";
+/// Far more than a push over loopback takes.
+const PUSH_PATIENCE: Duration = Duration::from_secs(10);
+/// Labels of what a challenge says take so much of the phone's screen; all but the longest fit.
+const LABEL_CHARS: usize = 13;
+
+/// A phone without an account yet.
+pub(super) struct NewPhone {
+    agent: Agent,
+    traffic: Traffic,
+}
+
+/// A phone with Anna's account.
+pub(super) struct Phone {
+    account: Account,
+    traffic: Traffic,
+}
+
+/// What the person answers.
+pub(super) enum Choice {
+    /// Let it in, with these digits.
+    Approve(String),
+    /// It was not me.
+    Deny,
+}
+
+impl NewPhone {
+    /// Keeps its keys in `directory`.
+    pub(super) fn open(directory: &Path, traffic: Traffic) -> Result<Self, DemoError> {
+        Ok(Self { agent: Agent::open(directory)?, traffic })
+    }
+
+    /// Scans a QR code: what it is for, verified.
+    pub(super) async fn scan(&self, link: &str) -> Result<Offer, DemoError> {
+        let since = Instant::now();
+        let offer = self.agent.inspect(link).await?;
+        note(&self.traffic, since, "GetOffer");
+        Ok(offer)
+    }
+
+    /// Accepts, with a fresh key.
+    pub(super) async fn accept(&self, offer: &Offer) -> Result<Enrolled, DemoError> {
+        let since = Instant::now();
+        let enrolled = self.agent.accept(offer, "Anna's phone", Platform::Ios).await?;
+        note(&self.traffic, since, "Enroll");
+        Ok(enrolled)
+    }
+
+    /// Tells the server where to wake it.
+    pub(super) async fn tell_push_target(self, account: Account) -> Result<Phone, DemoError> {
+        let apns = push_target::Apns {
+            device_token: DEVICE_TOKEN.to_owned(),
+            topic: TOPIC.to_owned(),
+            sandbox: false,
+        };
+        let target = PushTarget { target: Some(push_target::Target::Apns(apns)) };
+        let since = Instant::now();
+        account
+            .change_profile(DeviceProfile { push_target: Some(target), ..DeviceProfile::default() })
+            .await?;
+        note(&self.traffic, since, "ChangeDevice");
+        Ok(Phone { account, traffic: self.traffic })
+    }
+}
+
+impl Phone {
+    /// Waits for the push that the login at `asked` caused, and fetches the challenge that it names.
+    pub(super) async fn woken(
+        &self,
+        apple: &ApnsStandIn,
+        asked: Instant,
+    ) -> Result<VerifiedChallenge, DemoError> {
+        let push = timeout(PUSH_PATIENCE, apple.next_request()).await.map_err(|_| DemoError::NoPush)?;
+        let token: String = push.device_token.chars().take(8).collect();
+        let path = push.path.replace(&push.device_token, &format!("{token}..."));
+        let status = push.status.map_or_else(|| "(no answer)".to_owned(), |status| status.to_string());
+        self.traffic.note(asked, format!("{} {path} {status}", push.method));
+        if push.status != Some(200) {
+            return Err(DemoError::Unexpected {
+                what: "the push",
+                expected: "200".to_owned(),
+                found: status,
+            });
+        }
+        let challenge_id = push.body["countersign"]["c"].as_str();
+        let challenge_id = challenge_id.ok_or(DemoError::Incomplete("challenge's id in the push"))?;
+        let since = Instant::now();
+        let challenge = self.account.challenge(challenge_id).await?;
+        note(&self.traffic, since, "GetChallenge");
+        Ok(challenge)
+    }
+
+    /// Signs the answer and sends it.
+    pub(super) async fn answer(
+        &self,
+        challenge: &VerifiedChallenge,
+        choice: &Choice,
+    ) -> Result<Answer, Error> {
+        let since = Instant::now();
+        let answer = match choice {
+            Choice::Approve(code) => self.account.approve(challenge, code, UserVerification::None).await?,
+            Choice::Deny => self.account.deny(challenge, Denial::NotMe).await?,
+        };
+        note(&self.traffic, since, "Respond");
+        Ok(answer)
+    }
+}
+
+/// The agent library made this one call, and it succeeds only where the server answered OK.
+fn note(traffic: &Traffic, since: Instant, method: &str) {
+    traffic.note(since, format!("/{SERVICE_NAME}/{method} OK"));
+}
+
+/// The phone's screen: everything that was signed. Of a later challenge only what is not the same as in the
+/// `first`.
+pub(super) fn screen(challenge: &VerifiedChallenge, first: Option<&VerifiedChallenge>) -> Vec<Line> {
+    let all = challenge.shown();
+    let known = first.map(VerifiedChallenge::shown).unwrap_or_default();
+    let new: Vec<_> = all.iter().filter(|line| !known.contains(line)).collect();
+    let same = all.len() - new.len();
+    let mut lines: Vec<_> = new
+        .into_iter()
+        .map(|line| {
+            // The application's own words are quoted, so that they pass for nothing else.
+            let quote = if line.is_detail { "> " } else { "" };
+            let text = format!("{:LABEL_CHARS$} {quote}{}", line.label, line.value);
+            Line::plain(text).with_indent(LABEL_CHARS + 1)
+        })
+        .collect();
+    if same > 0 {
+        lines.push(Line::new(Style::Faint, format!("and {same} lines as in the first login")));
+    }
+    lines
+}

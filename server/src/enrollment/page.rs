@@ -1,0 +1,180 @@
+//! The page's side: start, await, confirm.
+
+use std::{sync::Arc, time::Duration};
+
+use countersign_domain::{
+    enrollment::{LIFETIME, State},
+    id::EnrollmentId,
+};
+use countersign_proto::{
+    common::FactorType,
+    link::EnrollmentToken,
+    login::{self, EnrollmentState, StartEnrollmentRequest, StartEnrollmentResponse},
+    statement::OfferStatement,
+    statement_form::MAX_NAME_CHARS,
+    text,
+};
+use prost::Message as _;
+
+use super::{Enrollment, bind, qr};
+use crate::{
+    core::{Wait, user_of},
+    random,
+    refusal::{Refusal, shown},
+    store::{
+        applications::Application,
+        enrollments::{ConfirmOutcome, EnrollmentRow, MAX_DEVICES, NewEnrollment},
+    },
+    users::factor,
+};
+
+/// How often an awaited enrolment is read again: another process may have changed it.
+const READ_EVERY: Duration = Duration::from_millis(250);
+/// Digits of a confirmation code.
+const CONFIRMATION_CODE_DIGITS: usize = 6;
+
+impl Enrollment {
+    /// Begins an enrolment; one that is open for the same user ends.
+    pub async fn start(
+        &self,
+        application: &Application,
+        request: StartEnrollmentRequest,
+    ) -> Result<StartEnrollmentResponse, Refusal> {
+        let user = user_of(application, &request.user_id)?;
+        if request.r#type != i32::from(FactorType::Device) {
+            return Err(Refusal::field("type", "must be DEVICE"));
+        }
+        shown("account_name", text::check(&request.account_name, MAX_NAME_CHARS))?;
+        let core = &self.core;
+        let token = EnrollmentToken::from_random(random::bytes(core.random.as_ref()));
+        let now = core.clock.now();
+        let expires_at = now.plus(LIFETIME);
+        let offer = OfferStatement {
+            server_id: core.server_keys.server_id().to_owned(),
+            application_id: application.id.to_string(),
+            application_name: application.name.clone(),
+            user_id: user.user_id.clone(),
+            account_name: request.account_name.clone(),
+            token_sha256: token.digest().to_vec(),
+            expires_at: Some(expires_at.to_wire()),
+        };
+        let enrollment = NewEnrollment {
+            id: core.ids.enrollment(),
+            user,
+            account_name: request.account_name,
+            token_tag: core.keyring.token_tag(token.reveal()).to_bytes(),
+            offer: core.server_keys.sign(&offer, now)?.encode_to_vec(),
+            created_at: now,
+            expires_at,
+        };
+        let uri = self.origins.link(token, core.server_keys.root());
+        let qr_svg = qr::svg(&uri).unwrap_or_default();
+        let started = login::Enrollment {
+            enrollment_id: enrollment.id.to_string(),
+            user_id: enrollment.user.user_id.clone(),
+            r#type: FactorType::Device.into(),
+            state: EnrollmentState::Pending.into(),
+            expires_at: Some(expires_at.to_wire()),
+            factor: None,
+        };
+        if !core.enrollments.start(enrollment).await? {
+            return Err(Refusal::FactorLimitReached(MAX_DEVICES));
+        }
+        Ok(StartEnrollmentResponse { enrollment: Some(started), uri, qr_svg })
+    }
+
+    /// The enrolment once its state is another than `known`, or as it is when the wait is over.
+    pub async fn wait_for(
+        &self,
+        application: &Application,
+        enrollment_id: &str,
+        known: i32,
+        wait: Wait,
+    ) -> Result<login::Enrollment, Refusal> {
+        let core = &self.core;
+        let known = known_state(known)?;
+        let id: EnrollmentId = enrollment_id.parse().map_err(|_| Refusal::EnrollmentNotFound)?;
+        let wait = wait.duration()?;
+        let mut is_over = wait.is_zero();
+        let mut over = core.clock.sleep(wait);
+        let registration = core.enrollment_waiters.register(id);
+        loop {
+            let woken = registration.woken();
+            let row = self.own(application, id).await?;
+            if row.state.to_wire() != known || is_over {
+                return Ok(describe(&row));
+            }
+            tokio::select! {
+                () = woken => {}
+                () = &mut over => is_over = true,
+                () = core.clock.sleep(READ_EVERY) => {}
+            }
+        }
+    }
+
+    /// Ends an enrolment with the code that the device shows. A text that is no code is no try.
+    pub async fn confirm(
+        &self,
+        application: &Application,
+        enrollment_id: &str,
+        code: &str,
+    ) -> Result<login::Enrollment, Refusal> {
+        let id: EnrollmentId = enrollment_id.parse().map_err(|_| Refusal::EnrollmentNotFound)?;
+        let row = self.own(application, id).await?;
+        if !matches!(row.state, State::Confirming { .. }) {
+            return Ok(describe(&row));
+        }
+        let Some(device) = &row.device else { return Ok(describe(&row)) };
+        let code: String = code.chars().filter(|c| !matches!(c, ' ' | '-')).collect();
+        if code.len() != CONFIRMATION_CODE_DIGITS || !code.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err(Refusal::field(
+                "code",
+                "must be the 6 digits that the device shows; this was no try",
+            ));
+        }
+        let right = self.core.keyring.confirmation_code(&id.to_string(), &device.public_key);
+        let code_is_right = right.matches(&code);
+        let source = self.core.enrollments.source_sha256(device.id).await?;
+        let now = self.core.clock.now();
+        let offer = self.offer_of(&row).ok_or(Refusal::EnrollmentNotFound)?;
+        let bound = bind(&self.core, &offer, device, source.ok_or(Refusal::EnrollmentNotFound)?, now)?;
+        let (public_key, application) = (device.public_key, application.id);
+        let shared = Arc::clone(&self.core);
+        let confirmed = self.core.tasks.finish(async move {
+            let confirm = shared.enrollments.confirm(application, id, public_key, code_is_right, bound);
+            let outcome = confirm.await;
+            shared.enrollment_waiters.wake(id);
+            outcome
+        });
+        match confirmed.await? {
+            ConfirmOutcome::NotFound => Err(Refusal::EnrollmentNotFound),
+            ConfirmOutcome::TooManyDevices => Err(Refusal::FactorLimitReached(MAX_DEVICES)),
+            ConfirmOutcome::Confirmed(row) => Ok(describe(&row)),
+        }
+    }
+
+    async fn own(&self, application: &Application, id: EnrollmentId) -> Result<EnrollmentRow, Refusal> {
+        let row = self.core.enrollments.by_id(application.id, id).await?;
+        row.ok_or(Refusal::EnrollmentNotFound)
+    }
+}
+
+fn describe(row: &EnrollmentRow) -> login::Enrollment {
+    let with_factor = matches!(row.state, State::Confirming { .. } | State::Completed);
+    login::Enrollment {
+        enrollment_id: row.id.to_string(),
+        user_id: row.user.user_id.clone(),
+        r#type: FactorType::Device.into(),
+        state: row.state.to_wire().into(),
+        expires_at: Some(row.expires_at.to_wire()),
+        factor: row.device.as_ref().filter(|_| with_factor).map(factor),
+    }
+}
+
+fn known_state(known: i32) -> Result<EnrollmentState, Refusal> {
+    match EnrollmentState::try_from(known) {
+        Ok(EnrollmentState::Unspecified) => Ok(EnrollmentState::Pending),
+        Ok(state) => Ok(state),
+        Err(_) => Err(Refusal::field("known_state", "must be a state of an enrolment, or unset")),
+    }
+}

@@ -1,0 +1,69 @@
+//! `countersign.login.v1.LoginService`.
+
+use std::sync::Arc;
+
+use countersign_proto::login::{
+    AwaitChallengeRequest, AwaitChallengeResponse, CancelChallengeRequest, CancelChallengeResponse,
+    CreateChallengeRequest, CreateChallengeResponse, GetApplicationRequest, GetApplicationResponse,
+    RedeemChallengeRequest, RedeemChallengeResponse, login_service_server::LoginService,
+};
+use tonic::{Request, Response, Status};
+
+use super::{auth::application, request::wait};
+use crate::{core::Core, login::Login, refusal::Refusal, wire::Shutdown};
+
+pub(super) struct Service {
+    pub(super) core: Arc<Core>,
+    pub(super) login: Login,
+    pub(super) shutdown: Shutdown,
+}
+
+#[tonic::async_trait]
+impl LoginService for Service {
+    async fn create_challenge(
+        &self,
+        request: Request<CreateChallengeRequest>,
+    ) -> Result<Response<CreateChallengeResponse>, Status> {
+        let application = application(&self.core, request.metadata()).await?;
+        Ok(Response::new(self.login.create(&application, request.into_inner()).await?))
+    }
+
+    async fn await_challenge(
+        &self,
+        request: Request<AwaitChallengeRequest>,
+    ) -> Result<Response<AwaitChallengeResponse>, Status> {
+        let application = application(&self.core, request.metadata()).await?;
+        let wait = wait(&request, request.get_ref().wait.as_ref())?;
+        tokio::select! {
+            challenge = self.login.wait_for(&application, &request.get_ref().challenge_id, wait) => {
+                Ok(Response::new(AwaitChallengeResponse { challenge: Some(challenge?) }))
+            }
+            () = self.shutdown.begun() => Err(Refusal::ShuttingDown.into()),
+        }
+    }
+
+    async fn cancel_challenge(
+        &self,
+        request: Request<CancelChallengeRequest>,
+    ) -> Result<Response<CancelChallengeResponse>, Status> {
+        let application = application(&self.core, request.metadata()).await?;
+        let challenge = self.login.cancel(&application, &request.get_ref().challenge_id).await?;
+        Ok(Response::new(CancelChallengeResponse { challenge: Some(challenge) }))
+    }
+
+    async fn redeem_challenge(
+        &self,
+        request: Request<RedeemChallengeRequest>,
+    ) -> Result<Response<RedeemChallengeResponse>, Status> {
+        let application = application(&self.core, request.metadata()).await?;
+        Ok(Response::new(self.login.redeem(&application, request.into_inner()).await?))
+    }
+
+    async fn get_application(
+        &self,
+        request: Request<GetApplicationRequest>,
+    ) -> Result<Response<GetApplicationResponse>, Status> {
+        let application = application(&self.core, request.metadata()).await?;
+        Ok(Response::new(self.login.application(&application)))
+    }
+}

@@ -1,0 +1,231 @@
+//! `CreateChallenge`: a login attempt asks the user's devices.
+
+use std::sync::Arc;
+
+use countersign_domain::{
+    UnixTime,
+    challenge::{AskedDevice, ChallengeRecord},
+    operation::{AttemptTag, Create, CreateOutcome},
+    policy::{Terms, Wishes},
+    state::State,
+};
+use countersign_proto::{
+    common::PushState,
+    login::{self, CreateChallengeRequest, CreateChallengeResponse, create_challenge_response::Outcome},
+    receipt::attempt_digest,
+    statement::{ChallengeStatement, Detail, Purpose},
+};
+use prost::Message as _;
+use sha2::{Digest as _, Sha256};
+
+use super::{Login, source, view};
+use crate::{
+    core::{Core, user_of},
+    push::dispatch::DeviceToWake,
+    refusal::Refusal,
+    store::{
+        applications::Application,
+        devices::{DeviceRow, UserKey},
+    },
+};
+
+/// How often a creation is begun again when its time or its devices were overtaken.
+const ROUNDS: usize = 3;
+/// Bytes of an attempt id.
+const MAX_ATTEMPT_ID_BYTES: usize = 128;
+
+/// A request that was found good.
+struct Asked {
+    application: Application,
+    user: UserKey,
+    attempt_id: String,
+    request_sha256: [u8; 32],
+    purpose: Purpose,
+    details: Vec<Detail>,
+    terms: Terms,
+}
+
+impl Login {
+    /// Asks the user's devices, and answers before they are woken. The same attempt with the same content
+    /// gets the same challenge and match code.
+    pub async fn create(
+        &self,
+        application: &Application,
+        request: CreateChallengeRequest,
+    ) -> Result<CreateChallengeResponse, Refusal> {
+        let asked = check(application, &request)?;
+        let core = Arc::clone(&self.0);
+        self.0.tasks.finish(async move { create(&core, &asked).await }).await
+    }
+}
+
+fn check(application: &Application, request: &CreateChallengeRequest) -> Result<Asked, Refusal> {
+    let user = user_of(application, &request.user_id)?;
+    attempt_id(&request.attempt_id)?;
+    let wishes = Wishes {
+        lifetime: request.lifetime.as_ref().map(|lifetime| duration("lifetime", lifetime)).transpose()?,
+        match_code_digits: request.match_code_digits,
+        user_verification_required: request.user_verification_required,
+    };
+    Ok(Asked {
+        application: application.clone(),
+        user,
+        attempt_id: request.attempt_id.clone(),
+        request_sha256: Sha256::digest(request.encode_to_vec()).into(),
+        purpose: purpose(request.purpose)?,
+        details: source::details(request)?,
+        terms: application.policy.terms(wishes)?,
+    })
+}
+
+async fn create(core: &Arc<Core>, asked: &Asked) -> Result<CreateChallengeResponse, Refusal> {
+    let application_id = asked.application.id.to_string();
+    let tag = core.keyring.attempt_tag(&application_id, &asked.user.user_id, &asked.attempt_id);
+    let attempt = AttemptTag(tag.to_bytes());
+    let max_pending = asked.application.policy.effective().max_pending_challenges as usize;
+    for _ in 0..ROUNDS {
+        // The time is taken before the devices are read, so that no old reading gets a new time.
+        let now = core.clock.now();
+        let known = core.devices.of_user(asked.user.clone()).await?;
+        let challenge = pending(core, asked, &known.devices, now)?;
+        let create = Create { attempt, challenge: challenge.clone(), max_pending };
+        match core.challenges.update(create).await? {
+            CreateOutcome::Created(superseded) => {
+                for id in superseded {
+                    core.announce_end_of(id);
+                }
+                wake(core, &challenge, known.devices);
+                return Ok(answer(core, &challenge, &[]));
+            }
+            CreateOutcome::Repeated(challenge) => {
+                check_own(core, asked, &challenge)?;
+                core.announce(&challenge);
+                let deliveries = core.challenges.deliveries(challenge.id).await?;
+                return Ok(answer(core, &challenge, &deliveries));
+            }
+            CreateOutcome::AttemptReused => return Err(Refusal::AttemptReused),
+            CreateOutcome::NobodyToAsk => {
+                let outcome = Outcome::NotEnrolled(login::NotEnrolled { had_factors: known.had_factors });
+                return Ok(CreateChallengeResponse { outcome: Some(outcome), match_code: String::new() });
+            }
+            CreateOutcome::Stale => {}
+        }
+    }
+    tracing::error!(challenge.rounds = ROUNDS, "the clock jumps: a challenge was overtaken each time");
+    Err(Refusal::ServerClock)
+}
+
+/// The challenge, signed, as it will be stored if it is the first of its attempt.
+fn pending(
+    core: &Core,
+    asked: &Asked,
+    devices: &[DeviceRow],
+    now: UnixTime,
+) -> Result<ChallengeRecord, Refusal> {
+    let id = core.ids.challenge(core.ids.user_tag(&asked.user));
+    let expires_at = now.plus(asked.terms.lifetime);
+    let statement = ChallengeStatement {
+        server_id: core.server_keys.server_id().to_owned(),
+        challenge_id: id.to_string(),
+        application_id: asked.application.id.to_string(),
+        user_id: asked.user.user_id.clone(),
+        purpose: asked.purpose.into(),
+        created_at: Some(now.to_wire()),
+        expires_at: Some(expires_at.to_wire()),
+        details: asked.details.clone(),
+        match_code_digits: asked.terms.match_code_digits,
+        user_verification_required: asked.terms.user_verification_required,
+        attempt_sha256: attempt_digest(&asked.attempt_id).to_vec(),
+    };
+    // A device that was bound after this expires (the clock was set back) could not settle it.
+    let snapshot = devices.iter().filter_map(|device| {
+        let bound_at = device.bound.as_ref().filter(|_| core.is_bound(device))?.at;
+        (bound_at < expires_at).then(|| AskedDevice {
+            id: device.id,
+            name: device.name.clone(),
+            tag: core.device_tag(device.id, &device.public_key),
+            bound_at,
+            has_push_target: device.push_state == PushState::Ok,
+        })
+    });
+    Ok(ChallengeRecord {
+        id,
+        application_id: asked.application.id,
+        request_sha256: asked.request_sha256,
+        created_at: now,
+        expires_at,
+        challenge: core.server_keys.sign(&statement, now)?.encode_to_vec(),
+        asked: snapshot.collect(),
+        state: State::Pending,
+    })
+}
+
+/// Whether the server signed the stored challenge for this very attempt: the answer shows its match code.
+fn check_own(core: &Core, asked: &Asked, challenge: &ChallengeRecord) -> Result<(), Refusal> {
+    let signed: Option<ChallengeStatement> = core.server_keys.open_own(&challenge.envelope());
+    let is_own = signed.is_some_and(|signed| {
+        signed.challenge_id == challenge.id.to_string()
+            && signed.application_id == asked.application.id.to_string()
+            && signed.user_id == asked.user.user_id
+            && signed.attempt_sha256 == attempt_digest(&asked.attempt_id)
+    });
+    if is_own {
+        return Ok(());
+    }
+    tracing::error!(challenge.id = %challenge.id, "a stored challenge is not what its signature says");
+    Err(Refusal::AttemptReused)
+}
+
+fn wake(core: &Core, challenge: &ChallengeRecord, devices: Vec<DeviceRow>) {
+    let targets = devices.into_iter().filter_map(|device| {
+        let target = device.push_target.filter(|_| device.push_state == PushState::Ok)?.target?;
+        Some(DeviceToWake { device_id: device.id.to_string(), target })
+    });
+    core.dispatcher.wake(&challenge.id.to_string(), challenge.expires_at, targets.collect());
+}
+
+fn answer(
+    core: &Core,
+    challenge: &ChallengeRecord,
+    deliveries: &[(countersign_domain::id::DeviceId, login::DeliveryState)],
+) -> CreateChallengeResponse {
+    let digits = challenge.statement().map_or(0, |statement| statement.match_code_digits);
+    let match_code = match digits {
+        0 => String::new(),
+        digits => core.keyring.match_code(&challenge.id.to_string(), digits as usize).reveal().to_owned(),
+    };
+    let challenge = view::challenge(challenge, deliveries, core.clock.now());
+    CreateChallengeResponse { outcome: Some(Outcome::Challenge(challenge)), match_code }
+}
+
+/// Whether `attempt_id` is one: 1 to 128 bytes.
+pub(super) fn attempt_id(attempt_id: &str) -> Result<(), Refusal> {
+    if (1..=MAX_ATTEMPT_ID_BYTES).contains(&attempt_id.len()) {
+        Ok(())
+    } else {
+        Err(Refusal::field("attempt_id", format!("must have 1 to {MAX_ATTEMPT_ID_BYTES} bytes")))
+    }
+}
+
+/// What is asked for; unset: to log in.
+pub(super) fn purpose(purpose: i32) -> Result<Purpose, Refusal> {
+    match Purpose::try_from(purpose) {
+        Ok(Purpose::Unspecified) => Ok(Purpose::Login),
+        Ok(purpose) => Ok(purpose),
+        Err(_) => Err(Refusal::field("purpose", "must be LOGIN, MANAGE_FACTORS or ACTION, or unset")),
+    }
+}
+
+/// A duration of the wire, not negative.
+pub(crate) fn duration(
+    field: &'static str,
+    wire: &pbjson_types::Duration,
+) -> Result<std::time::Duration, Refusal> {
+    let is_normal = wire.seconds >= 0 && (0..1_000_000_000).contains(&wire.nanos);
+    let seconds = u64::try_from(wire.seconds).ok().filter(|_| is_normal);
+    let nanos = u32::try_from(wire.nanos).ok();
+    seconds
+        .zip(nanos)
+        .map(|(seconds, nanos)| std::time::Duration::new(seconds, nanos))
+        .ok_or_else(|| Refusal::field(field, "must be a duration of zero or more"))
+}

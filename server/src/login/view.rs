@@ -1,0 +1,58 @@
+//! A challenge as its application sees it.
+
+use countersign_domain::{
+    UnixTime,
+    challenge::{AskedDevice, ChallengeRecord},
+    id::DeviceId,
+    state::{Settled, State},
+};
+use countersign_proto::{
+    common::FactorType,
+    login::{self, DeliveryState},
+};
+
+/// The wire's form of a challenge, with how far its wake-ups came.
+pub(super) fn challenge(
+    challenge: &ChallengeRecord,
+    deliveries: &[(DeviceId, DeliveryState)],
+    now: UnixTime,
+) -> login::Challenge {
+    let redeemed_at = match &challenge.state {
+        State::Approved { redeemed_at, .. } => *redeemed_at,
+        _ => None,
+    };
+    login::Challenge {
+        challenge_id: challenge.id.to_string(),
+        user_id: challenge.statement().map(|statement| statement.user_id).unwrap_or_default(),
+        state: challenge.state.to_wire().into(),
+        denial_reason: challenge.state.denial_to_wire().into(),
+        created_at: Some(challenge.created_at.to_wire()),
+        expires_at: Some(challenge.expires_at.to_wire()),
+        time_left: challenge.state.is_pending().then(|| challenge.expires_at.since(now).into()),
+        deliveries: challenge.asked.iter().map(|device| delivery(device, deliveries)).collect(),
+        settlement: challenge.state.settled().map(|settled| settlement(challenge, settled)),
+        redeem_before: challenge.redeem_before().map(UnixTime::to_wire),
+        redeemed_at: redeemed_at.map(UnixTime::to_wire),
+    }
+}
+
+/// The wire's form of what settled a challenge.
+fn settlement(challenge: &ChallengeRecord, settled: &Settled) -> login::Settlement {
+    let device = challenge.asked.iter().find(|device| device.id == settled.device_id);
+    login::Settlement {
+        factor_type: FactorType::Device.into(),
+        factor_id: settled.device_id.to_string(),
+        factor_name: device.map(|device| device.name.clone()).unwrap_or_default(),
+        settled_at: Some(settled.settled_at.to_wire()),
+    }
+}
+
+fn delivery(device: &AskedDevice, deliveries: &[(DeviceId, DeliveryState)]) -> login::Delivery {
+    let noted = deliveries.iter().find(|(id, _)| *id == device.id).map(|&(_, state)| state);
+    let at_first = if device.has_push_target { DeliveryState::Queued } else { DeliveryState::NoTarget };
+    login::Delivery {
+        device_id: device.id.to_string(),
+        device_name: device.name.clone(),
+        state: noted.unwrap_or(at_first).into(),
+    }
+}

@@ -1,0 +1,36 @@
+//! Where state lies: small traits, one for each kind of it.
+//!
+//! [`Challenges`] is short-lived: what the pure functions of `countersign_domain::operation` load and write.
+//! The rest is the durable directory: [`Applications`], [`Devices`], [`Enrollments`], [`Secrets`].
+//!
+//! Every change is a compare-and-set. What a method has acknowledged survives the process and the power.
+//! Each method that changes something takes its time at the commit, from the store's own clock.
+
+pub mod applications;
+pub mod challenges;
+pub mod devices;
+pub mod enrollments;
+pub mod secrets;
+pub mod sqlite;
+
+use std::{future::Future, pin::Pin};
+
+pub use self::{
+    applications::Applications, challenges::Challenges, devices::Devices, enrollments::Enrollments,
+    secrets::Secrets,
+};
+
+/// What every method of a store returns.
+pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
+
+/// Why a store gave no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// It did not answer, and the outcome is unknown: the same call again finds it out. The cause has been
+    /// logged by the store.
+    #[error("the store did not answer")]
+    Unavailable,
+    /// Too much waits to be written; nothing was done.
+    #[error("the store has too much to write")]
+    Busy,
+}

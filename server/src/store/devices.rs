@@ -1,0 +1,204 @@
+//! Users' devices.
+
+use countersign_domain::{
+    UnixTime,
+    challenge::DeviceTag,
+    id::{ApplicationId, DeviceId, UserTag},
+};
+use countersign_proto::{
+    common::{Platform, PushState},
+    statement::{DeviceProfile, EnrollmentStatement, PushTarget},
+};
+
+use super::StoreFuture;
+
+/// A user: an application's own id of a person.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct UserKey {
+    /// Whose user.
+    pub application: ApplicationId,
+    /// The application's own id of the person.
+    pub user_id: String,
+}
+
+/// A device that was enrolled, confirmed or not.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DeviceRow {
+    /// Its id.
+    pub id: DeviceId,
+    /// Whose it is.
+    pub user: UserKey,
+    /// Shown.
+    pub name: String,
+    /// Where it runs.
+    pub platform: Platform,
+    /// Ed25519, 32 bytes; of no other device.
+    pub public_key: [u8; 32],
+    /// When it came.
+    pub created_at: UnixTime,
+    /// Set once it is in use; the server's signed word on it is `binding`.
+    pub bound: Option<Bound>,
+    /// Set once it is revoked.
+    pub revoked_at: Option<UnixTime>,
+    /// Where to wake it.
+    pub push_target: Option<PushTarget>,
+    /// Whether wake-ups reach it.
+    pub push_state: PushState,
+    /// As it says.
+    pub app_version: String,
+    /// BCP 47; empty: not given.
+    pub locale: String,
+    /// Of its last change; 0: none.
+    pub sequence: u64,
+    /// When it last settled a challenge.
+    pub last_used_at: Option<UnixTime>,
+    /// Its last call, to the hour.
+    pub last_seen_at: Option<UnixTime>,
+    /// Shown in place of the user id; empty: the user id.
+    pub account_name: String,
+}
+
+impl DeviceRow {
+    /// A device that has just taken a link, as its statement describes it.
+    pub fn unconfirmed(
+        id: DeviceId,
+        user: UserKey,
+        public_key: [u8; 32],
+        statement: &EnrollmentStatement,
+        created_at: UnixTime,
+    ) -> Self {
+        Self {
+            id,
+            user,
+            name: statement.device_name.clone(),
+            platform: statement.platform(),
+            public_key,
+            created_at,
+            bound: None,
+            revoked_at: None,
+            push_target: None,
+            push_state: PushState::None,
+            app_version: String::new(),
+            locale: String::new(),
+            sequence: 0,
+            last_used_at: None,
+            last_seen_at: None,
+            account_name: String::new(),
+        }
+    }
+}
+
+/// The server's word that a key is a user's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bound {
+    /// When.
+    pub at: UnixTime,
+    /// An encoded `Envelope` with a `BindingStatement`.
+    pub envelope: Vec<u8>,
+}
+
+/// What is known of a user.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct UserDevices {
+    /// Devices that are bound and not revoked, oldest first.
+    pub devices: Vec<DeviceRow>,
+    /// Whether a device was ever bound.
+    pub had_factors: bool,
+}
+
+/// A tombstone that must stand in the user record before a revocation is acknowledged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TombstoneDue {
+    /// Which device.
+    pub device: DeviceId,
+    /// The user whose record it belongs in.
+    pub user: UserTag,
+    /// The device and key.
+    pub tag: DeviceTag,
+    /// When it was revoked.
+    pub revoked_at: UnixTime,
+}
+
+/// What came of revoking a device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RevokeOutcome {
+    /// The user has no such device, or it was never bound.
+    NotFound,
+    /// It is revoked; the tombstone is due.
+    Revoked(TombstoneDue),
+}
+
+/// A change that a device signed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ProfileChange {
+    /// Which device.
+    pub device: DeviceId,
+    /// It must still have this key.
+    pub public_key: [u8; 32],
+    /// Greater than in every change before.
+    pub sequence: u64,
+    /// SHA-256 of the signed payload: the same one again gets the same answer.
+    pub payload_sha256: [u8; 32],
+    /// What is set replaces what was.
+    pub profile: DeviceProfile,
+}
+
+/// What came of a change.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ChangeOutcome {
+    /// No such device with this key, or it is revoked.
+    NotFound,
+    /// A change with this sequence or a higher one has been made.
+    SequenceUsed,
+    /// Made, now or before; the device as it is now.
+    Changed(Box<DeviceRow>),
+}
+
+/// Users' devices.
+pub trait Devices: Send + Sync {
+    /// The devices of a user.
+    fn of_user(&self, user: UserKey) -> StoreFuture<'_, UserDevices>;
+
+    /// One device, in whatever state.
+    fn by_id(&self, device: DeviceId) -> StoreFuture<'_, Option<DeviceRow>>;
+
+    /// Revokes a device of this user: ends every open enrolment of the user, and marks a tombstone as due, in
+    /// one transaction. `tag` is the device and key's, computed by the caller from what it read; the row must
+    /// still hold that `public_key`. Again: the same outcome.
+    fn revoke(
+        &self,
+        user: UserKey,
+        device: DeviceId,
+        public_key: [u8; 32],
+        tag: DeviceTag,
+    ) -> StoreFuture<'_, RevokeOutcome>;
+
+    /// Forgets a user with devices, bindings and enrolments, and marks the tombstones of `devices` as due in
+    /// the same transaction, each from the later of its `revoked_at` and the time of the commit on. `false`, and
+    /// nothing is done: the user has a device in use that is not among them.
+    fn delete_user(&self, user: UserKey, devices: Vec<TombstoneDue>) -> StoreFuture<'_, bool>;
+
+    /// Tombstones that are due.
+    fn tombstones_due(&self) -> StoreFuture<'_, Vec<TombstoneDue>>;
+
+    /// The tombstone stands.
+    fn tombstone_stands(&self, device: DeviceId) -> StoreFuture<'_, ()>;
+
+    /// Changes what a device tells of itself. A new push target makes its state `OK`, none makes it `NONE`.
+    fn change_profile(&self, change: ProfileChange) -> StoreFuture<'_, ChangeOutcome>;
+
+    /// The provider said that `target` is gone, `since` then where it says so: the state becomes `GONE` if it is
+    /// still the device's target and was not set after that.
+    fn target_gone(
+        &self,
+        device: DeviceId,
+        target: PushTarget,
+        since: Option<UnixTime>,
+    ) -> StoreFuture<'_, ()>;
+
+    /// The device settled a challenge.
+    fn note_used(&self, device: DeviceId, at: UnixTime) -> StoreFuture<'_, ()>;
+
+    /// The device called; kept to the hour, written only when the hour is new.
+    fn note_seen(&self, device: DeviceId, at: UnixTime) -> StoreFuture<'_, ()>;
+}

@@ -1,0 +1,136 @@
+//! The embedded store: one SQLite file, or memory in tests.
+//!
+//! One thread writes and shares each commit among all who wait; a few read. The command line opens
+//! the same file beside a running server.
+
+mod applications;
+mod challenges;
+mod columns;
+mod connection;
+mod devices;
+mod enrollments;
+mod failure;
+mod job;
+mod lock;
+mod readers;
+mod schema;
+mod secrets;
+mod writer;
+
+use std::{path::Path, sync::atomic::AtomicI64, time::Duration};
+
+use countersign_domain::UnixTime;
+use rusqlite::Connection;
+
+pub use self::{
+    connection::OpenError,
+    lock::{DataDirectory, DirectoryError, DirectoryLock},
+};
+use self::{connection::Opener, failure::Outcome, job::Task, readers::Readers, writer::Writer};
+use super::{StoreError, StoreFuture};
+use crate::clock::SharedClock;
+
+/// Threads that read.
+const READERS: usize = 2;
+
+/// The embedded store. Dropping it writes what is queued and closes the file.
+pub struct SqliteStore {
+    // Before the writer: the last connection to be closed copies the log into the database.
+    readers: Option<Readers>,
+    writer: Writer,
+    is_new: bool,
+    /// The user record at which cleaning goes on.
+    cleaned_users_to: AtomicI64,
+}
+
+/// How the embedded store runs.
+pub struct Options {
+    /// Operations that may wait to be written, and as many to be read; one more is
+    /// [`StoreError::Busy`].
+    pub queue: usize,
+    /// How long to wait for another process that writes.
+    pub busy_timeout: Duration,
+    /// Called after a sync has failed and been logged: what the system then still holds in memory is not what
+    /// the disk will have, so nobody may be answered from it. The default ends the process with status 74
+    /// (`EX_IOERR`); the next start recovers what was safe.
+    pub on_sync_failure: Box<dyn Fn() + Send>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            queue: 8192,
+            busy_timeout: Duration::from_secs(5),
+            on_sync_failure: Box::new(|| std::process::exit(74)),
+        }
+    }
+}
+
+impl SqliteStore {
+    /// Opens the database at `path`, and makes it when it is missing.
+    pub fn open(path: &Path, clock: SharedClock, options: Options) -> Result<Self, OpenError> {
+        Self::start(Some(path), clock, options)
+    }
+
+    /// A store that is gone with the process. Reads go through the thread that writes.
+    pub fn open_in_memory(clock: SharedClock, options: Options) -> Result<Self, OpenError> {
+        Self::start(None, clock, options)
+    }
+
+    fn start(path: Option<&Path>, clock: SharedClock, options: Options) -> Result<Self, OpenError> {
+        let opener = Opener { path, busy_timeout: options.busy_timeout };
+        let io = |source| OpenError::Io { path: opener.shown(), source };
+        let (connection, is_new) = opener.writer()?;
+        let readers = if path.is_some() {
+            let connections = (0..READERS).map(|_| opener.reader()).collect::<Result<_, _>>()?;
+            Some(Readers::start(connections, &clock, options.queue).map_err(io)?)
+        } else {
+            None
+        };
+        let writer = Writer::start(connection, clock, options.queue, options.on_sync_failure).map_err(io)?;
+        Ok(Self { readers, writer, is_new, cleaned_users_to: AtomicI64::new(i64::MIN) })
+    }
+
+    /// Whether opening it made the database: a first start.
+    pub fn is_new(&self) -> bool {
+        self.is_new
+    }
+
+    /// Proves that it can be read and written: reads, and commits a change to the file's header.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        self.read("ping", |connection, _| Ok(connection.query_row("SELECT 1", [], |_| Ok(()))?)).await?;
+        let write = |connection: &Connection, _| {
+            Ok(connection.pragma_update(None, "user_version", schema::VERSION)?)
+        };
+        self.write("ping", write).await
+    }
+
+    /// Runs `work` in the thread that writes, in a transaction. Answers once it is committed and synced.
+    fn write<T, F>(&self, name: &'static str, work: F) -> StoreFuture<'_, T>
+    where
+        T: Send + 'static,
+        F: FnMut(&Connection, UnixTime) -> Outcome<T> + Send + 'static,
+    {
+        Box::pin(async move {
+            let (job, answer) = Task::queued(name, work);
+            self.writer.submit(job)?;
+            answer.await.unwrap_or(Err(StoreError::Unavailable))
+        })
+    }
+
+    /// Runs `work`, which only reads, in a thread that reads. All that it sees is from one moment and synced.
+    fn read<T, F>(&self, name: &'static str, work: F) -> StoreFuture<'_, T>
+    where
+        T: Send + 'static,
+        F: FnMut(&Connection, UnixTime) -> Outcome<T> + Send + 'static,
+    {
+        Box::pin(async move {
+            let (job, answer) = Task::queued(name, work);
+            match &self.readers {
+                Some(readers) => readers.submit(job)?,
+                None => self.writer.submit(job)?,
+            }
+            answer.await.unwrap_or(Err(StoreError::Unavailable))
+        })
+    }
+}

@@ -1,0 +1,62 @@
+//! One server for each data directory.
+
+use std::{
+    fs::{DirBuilder, File, OpenOptions, TryLockError},
+    io,
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
+    path::{Path, PathBuf},
+};
+
+/// The directory that holds the database and the lock.
+#[derive(Clone, Debug)]
+pub struct DataDirectory(PathBuf);
+
+/// Holds a data directory against a second server, until it is dropped or the process ends in whatever way.
+#[derive(Debug)]
+#[must_use = "the directory is held only while this lives"]
+pub struct DirectoryLock(#[expect(dead_code, reason = "the lock goes with the open file")] File);
+
+/// Why a data directory cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum DirectoryError {
+    /// Another server has it.
+    #[error(
+        "another Countersign server runs on the data directory {0}: stop that one, or give this one another"
+    )]
+    InUse(PathBuf),
+    /// The file system refused.
+    #[error("the data directory {path} cannot be used: {source}")]
+    Io {
+        /// The directory.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+impl DataDirectory {
+    /// Opens the directory; makes it, for nobody else to read, when it is missing.
+    pub fn open(path: &Path) -> Result<Self, DirectoryError> {
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
+        made.map_err(|source| DirectoryError::Io { path: path.to_owned(), source })?;
+        Ok(Self(path.to_owned()))
+    }
+
+    /// Where the database lies.
+    pub fn database(&self) -> PathBuf {
+        self.0.join("countersign.sqlite")
+    }
+
+    /// Takes the directory for one server. The command line works beside it without this.
+    pub fn lock_exclusive(&self) -> Result<DirectoryLock, DirectoryError> {
+        let mut options = OpenOptions::new();
+        options.create(true).append(true).mode(0o600);
+        let refused = |source| DirectoryError::Io { path: self.0.clone(), source };
+        let file = options.open(self.0.join("lock")).map_err(refused)?;
+        match file.try_lock() {
+            Ok(()) => Ok(DirectoryLock(file)),
+            Err(TryLockError::WouldBlock) => Err(DirectoryError::InUse(self.0.clone())),
+            Err(TryLockError::Error(source)) => Err(refused(source)),
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! The tables, and what tells that a file holds them.
+
+use rusqlite::Connection;
+
+/// Marks a file as Countersign's (`file` and SQLite's own tools show it): "CSGN".
+const APPLICATION_ID: i32 = 0x4353_474e;
+/// The layout that this server reads and writes.
+pub(super) const VERSION: i32 = 1;
+
+/// What a database file holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Contents {
+    /// Nothing yet.
+    Empty,
+    /// Our tables in the layout that we know.
+    Ours,
+    /// Our tables in a layout that came later.
+    Newer(i32),
+    /// Something else.
+    Foreign,
+}
+
+/// Looks what the database holds; changes nothing.
+pub(super) fn contents(connection: &Connection) -> rusqlite::Result<Contents> {
+    let number = |pragma| connection.pragma_query_value(None, pragma, |row| row.get::<_, i32>(0));
+    let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    Ok(match (number("application_id")?, number("user_version")?) {
+        (0, 0) if tables == 0 => Contents::Empty,
+        (APPLICATION_ID, VERSION) => Contents::Ours,
+        (APPLICATION_ID, version) if version > VERSION => Contents::Newer(version),
+        _ => Contents::Foreign,
+    })
+}
+
+/// Makes the tables in an empty database. Returns whether this call made them: another process may have been
+/// faster.
+pub(super) fn create(connection: &mut Connection) -> rusqlite::Result<bool> {
+    let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+    if contents(&transaction)? != Contents::Empty {
+        return Ok(false);
+    }
+    transaction.execute_batch(include_str!("schema.sql"))?;
+    transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+    transaction.pragma_update(None, "user_version", VERSION)?;
+    transaction.commit()?;
+    Ok(true)
+}

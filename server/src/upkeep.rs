@@ -1,0 +1,42 @@
+//! What the server does by itself: finishes what broke in between, forgets what is over, renews its keys.
+
+use std::{sync::Arc, time::Duration};
+
+use crate::{core::Core, store::StoreError, users::put_up_tombstone};
+
+/// How often. Server keys are read again as often, so that a new one is known before it signs.
+const EVERY: Duration = Duration::from_mins(1);
+
+/// Runs until it is dropped.
+pub async fn run(core: Arc<Core>) {
+    loop {
+        core.clock.sleep(EVERY).await;
+        once(&core).await;
+    }
+}
+
+/// Does each of its works once. Whatever fails is tried again at the next round; the stores have logged why.
+pub async fn once(core: &Core) {
+    let _ = finish_revocations(core).await;
+    let _ = forget(core).await;
+    if let Err(error) = core.server_keys.renew().await {
+        tracing::error!(error = %error, "cannot renew the server keys");
+    }
+}
+
+/// Puts up the tombstones that a crash left due. One that cannot be put up holds up no other.
+pub async fn finish_revocations(core: &Core) -> Result<(), StoreError> {
+    for due in core.devices.tombstones_due().await? {
+        let device = due.device;
+        if let Err(error) = put_up_tombstone(core, due).await {
+            tracing::error!(device.id = %device, error = %error, "cannot finish a revocation; trying again later");
+        }
+    }
+    Ok(())
+}
+
+async fn forget(core: &Core) -> Result<(), StoreError> {
+    while core.challenges.clean().await? > 0 {}
+    while core.enrollments.clean().await? > 0 {}
+    Ok(())
+}

@@ -1,0 +1,4 @@
+//! Stand-ins for push providers, over real TLS and HTTP/2 on loopback: for the tests, and for
+//! `countersign demo`.
+
+pub mod apns;
