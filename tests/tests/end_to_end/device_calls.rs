@@ -1,0 +1,6 @@
+//! What a device calls, and what is refused of it.
+
+mod calls;
+mod changes;
+mod clock;
+mod responding;

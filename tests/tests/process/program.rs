@@ -1,0 +1,190 @@
+//! The program under test as a process.
+
+use std::{
+    ffi::OsStr,
+    fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::{ExitStatus, Stdio},
+    time::Duration,
+};
+
+use tempfile::TempDir;
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, BufReader},
+    process::{Child, Command},
+    task::JoinHandle,
+};
+
+/// The program, built by this package.
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_countersign-under-test");
+
+/// How long anything may take that has no reason to take long, on a machine that has much else to do.
+const DEADLINE: Duration = Duration::from_mins(1);
+
+/// Fails the test when what is waited for does not come.
+pub(crate) async fn soon<T>(future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(DEADLINE, future).await.expect("it comes in time")
+}
+
+/// A directory with a configuration file and a data directory.
+pub(crate) struct Place(TempDir);
+
+impl Place {
+    /// With a server on a free port of loopback, its data in `data`, and `more` of a configuration.
+    pub(crate) fn new(more: &str) -> Self {
+        let place = Self::bare();
+        let server = "[server]\nlisten = \"127.0.0.1:0\"\ndata_dir = \"data\"\n";
+        place.write("countersign.toml", format!("{server}{more}"));
+        place
+    }
+
+    /// With nothing in it.
+    pub(crate) fn bare() -> Self {
+        Self(tempfile::tempdir().expect("a temporary directory"))
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    pub(crate) fn database(&self) -> PathBuf {
+        self.path("data").join("countersign.sqlite")
+    }
+
+    pub(crate) fn write(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.path(name);
+        fs::write(&path, content).expect("it can be written");
+        path
+    }
+
+    /// Runs a command that ends by itself, in this directory.
+    pub(crate) async fn run(&self, arguments: &[&str]) -> Ended {
+        let mut command = program(self.0.path(), PROGRAM, arguments);
+        let output = soon(command.stdin(Stdio::null()).output()).await.expect("it can be run");
+        let text = |bytes| String::from_utf8(bytes).expect("it prints UTF-8");
+        Ended { status: output.status, stdout: text(output.stdout), stderr: text(output.stderr) }
+    }
+
+    /// Runs a command about applications or a server with this directory's configuration.
+    pub(crate) async fn run_configured(&self, arguments: &[&str]) -> Ended {
+        self.run(&[arguments, &["--config", "countersign.toml"]].concat()).await
+    }
+
+    /// Starts the server, and waits until it says that it listens.
+    pub(crate) async fn serve(&self) -> Server {
+        self.serve_with(&[]).await
+    }
+
+    /// [`Self::serve`] with further options.
+    pub(crate) async fn serve_with(&self, options: &[&str]) -> Server {
+        let arguments = [&["serve", "--config", "countersign.toml"], options].concat();
+        Server::start(program(self.0.path(), PROGRAM, &arguments)).await
+    }
+
+    /// [`Self::serve`] under strace, which ends with the server and writes to `to`.
+    pub(crate) async fn serve_traced(&self, calls: &str, to: &Path) -> Server {
+        let to = to.to_str().expect("a path in UTF-8");
+        // -D: the server stays this process's child, and the tracer is the grandchild.
+        let tracer = ["-D", "-f", "-y", "-x", "-s", "4096", "-e", calls, "-o", to, PROGRAM];
+        let arguments = [&tracer[..], &["serve", "--config", "countersign.toml"]].concat();
+        Server::start(program(self.0.path(), "strace", &arguments)).await
+    }
+}
+
+fn program(directory: &Path, program: impl AsRef<OsStr>, arguments: &[&str]) -> Command {
+    let mut command = Command::new(program);
+    // The environment of whoever runs the tests configures nothing.
+    for (variable, _) in std::env::vars_os() {
+        if variable.to_string_lossy().starts_with("COUNTERSIGN_") {
+            command.env_remove(variable);
+        }
+    }
+    command.args(arguments).current_dir(directory).kill_on_drop(true);
+    command
+}
+
+/// What a command came to.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) status: ExitStatus,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Ended {
+    /// What it printed; it must have done what was asked, and complained about nothing.
+    pub(crate) fn succeeded(self) -> String {
+        assert!(self.status.success() && self.stderr.is_empty(), "{self:?}");
+        self.stdout
+    }
+
+    /// The reason that it gave; it must have failed, and printed nothing else.
+    pub(crate) fn failed(self) -> String {
+        assert_eq!(self.status.code(), Some(1), "{self:?}");
+        assert_eq!(self.stdout, "");
+        let reason = self.stderr.strip_prefix("countersign: ").expect("the program's name comes first");
+        reason.trim_end().to_owned()
+    }
+}
+
+/// A server that runs. It is killed when dropped.
+pub(crate) struct Server {
+    child: Child,
+    pub(crate) address: SocketAddr,
+    /// As it told it.
+    pub(crate) id: String,
+    stdout: JoinHandle<String>,
+    stderr: JoinHandle<String>,
+}
+
+impl Server {
+    async fn start(mut command: Command) -> Self {
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("it can be run");
+        let stderr = tokio::spawn(read(child.stderr.take().expect("a pipe")));
+        let mut stdout = BufReader::new(child.stdout.take().expect("a pipe"));
+        let mut line = String::new();
+        soon(stdout.read_line(&mut line)).await.expect("a line");
+        let Some((address, server_id)) = line
+            .trim_end()
+            .strip_prefix("countersign listens on ")
+            .and_then(|rest| rest.split_once("; server id "))
+        else {
+            panic!("it does not listen: {line:?} {}", soon(stderr).await.expect("what it complains about"))
+        };
+        let address = address.parse().expect("an address");
+        let id = server_id.to_owned();
+        let stdout = tokio::spawn(async move { line + &read(stdout).await });
+        Self { child, address, id, stdout, stderr }
+    }
+
+    /// Sends it a signal, by its name without SIG.
+    pub(crate) async fn signal(&self, name: &str) {
+        let id = self.child.id().expect("it runs").to_string();
+        let sent = soon(Command::new("kill").args(["-s", name, &id]).status()).await;
+        assert!(sent.expect("kill can be run").success());
+    }
+
+    /// Waits until it has ended.
+    pub(crate) async fn ended(mut self) -> Ended {
+        let status = soon(self.child.wait()).await.expect("it can be waited for");
+        let stdout = soon(self.stdout).await.expect("it was read");
+        let stderr = soon(self.stderr).await.expect("it was read");
+        Ended { status, stdout, stderr }
+    }
+
+    /// Ends it as an operator does.
+    pub(crate) async fn stop(self) -> Ended {
+        self.signal("TERM").await;
+        let ended = self.ended().await;
+        assert_eq!(ended.status.code(), Some(0), "{ended:?}");
+        ended
+    }
+}
+
+async fn read(mut pipe: impl AsyncRead + Unpin) -> String {
+    let mut bytes = Vec::new();
+    pipe.read_to_end(&mut bytes).await.expect("a pipe can be read");
+    String::from_utf8(bytes).expect("it prints UTF-8")
+}
