@@ -135,9 +135,13 @@ impl Agent {
     /// All are asked: a server that cannot be asked, or that sends what does not hold, hides nothing that another
     /// has; and one that claims another's challenge id for its own is found out.
     pub async fn find_challenge(&self, challenge_id: &str) -> Result<(Account, VerifiedChallenge), Error> {
-        let mut found = None;
+        let mut found: Option<(Account, VerifiedChallenge)> = None;
         let mut failure = Error::ChallengeNotFound(challenge_id.to_owned());
         for account in self.accounts()? {
+            // Of one server it is one challenge, whichever of its accounts was asked.
+            if found.as_ref().is_some_and(|(first, _)| first.server_id() == account.server_id()) {
+                continue;
+            }
             match account.challenge(challenge_id).await {
                 Ok(_) if found.is_some() => return Err(Error::SeveralChallenges(challenge_id.to_owned())),
                 Ok(challenge) => found = Some((account, challenge)),

@@ -34,6 +34,9 @@ use crate::{
 /// How long pushes may go on once the calls have ended: a provider that is away holds up no restart.
 const DRAIN_PUSHES: Duration = Duration::from_secs(2);
 
+/// Of the time that ending may take, what is kept for finishing what the calls have begun.
+const RESERVE: Duration = Duration::from_secs(2);
+
 /// hyper reads no HTTP/1 head with less.
 const LEAST_HTTP1_HEAD_BYTES: usize = 8192;
 
@@ -259,7 +262,7 @@ fn wire_limits(config: &LimitsConfig, behind_proxy: bool) -> Limits {
         idle: config.idle,
         connection_age: config.connection_age,
         connection_age_jitter: config.connection_age / 10,
-        drain: config.drain,
+        drain: config.drain.saturating_sub(RESERVE.min(config.drain / 4)),
         http2_streams: config.streams_per_connection,
         http2_header_list_bytes: config.header_bytes,
         http1_head_bytes: (config.header_bytes as usize).max(LEAST_HTTP1_HEAD_BYTES),

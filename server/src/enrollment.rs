@@ -60,14 +60,13 @@ impl Enrollment {
 }
 
 impl Enrollment {
-    /// The offer of a stored enrolment, if the server signed it, it lives, and row and device are the ones that
+    /// The offer of a stored enrolment, if the server signed it, and row, expiry and device are the ones that
     /// it is about. Whatever else stands in the store can only refuse.
     fn offer_of(&self, row: &EnrollmentRow) -> Option<OfferStatement> {
         let is_of_row = |offer: &OfferStatement| {
-            let expires_at = UnixTime::from_wire(offer.expires_at.as_ref());
             offer.application_id == row.user.application.to_string()
                 && offer.user_id == row.user.user_id
-                && expires_at.is_ok_and(|expires_at| self.core.clock.now() < expires_at)
+                && UnixTime::from_wire(offer.expires_at.as_ref()) == Ok(row.expires_at)
         };
         let is_of_user = |device: &DeviceRow| {
             device.user == row.user && device.id.user() == self.core.ids.user_tag(&row.user)

@@ -155,21 +155,18 @@ impl ServerKeys {
     pub async fn renew(&self) -> Result<(), ServerKeyError> {
         self.read().await?;
         let now = self.clock.now();
-        let keys = self.snapshot();
-        // Asked of all keys, not of the latest: one that was made while the clock was years ahead covers nothing
-        // that is near.
-        let covers = |at| signing_at(&keys, at).is_some();
-        if covers(now) && covers(now.plus(RENEW_BEFORE)) {
-            return Ok(());
-        }
-        let (version, not_before) = match keys.last() {
+        let newest = self.snapshot().last().map(|key| (key.version, key.not_before, key.not_after));
+        let (version, not_before) = match newest {
             None => (1, now.minus(FIRST_REACHES_BACK)),
-            Some(latest) => (latest.version + 1, now.plus(LEAD)),
+            // The newest must be in force, or about to be, and stay so: devices refuse a lower version than they
+            // have seen. One that was made while the clock was years off is followed by another.
+            Some((_, not_before, not_after))
+                if not_before <= now.plus(LEAD) && now.plus(RENEW_BEFORE) < not_after =>
+            {
+                return Ok(());
+            }
+            Some((version, ..)) => (version + 1, now.plus(LEAD)),
         };
-        // Made already, and waiting for its time.
-        if keys.iter().any(|key| now < key.not_before && key.not_before <= now.plus(LEAD)) {
-            return Ok(());
-        }
         if self.add(version, not_before).await? {
             tracing::info!(server_key.version = version, "made a server key");
         }

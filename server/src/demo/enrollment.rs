@@ -33,7 +33,10 @@ pub(super) async fn play(
             show_code(terminal, code);
             terminal.wire(traffic);
             if !confirmed(terminal, backend, &enrollment_id, code, traffic).await? {
-                terminal.say(Style::Bad, "Three wrong codes: the page starts anew with another link.");
+                terminal.say(
+                    Style::Bad,
+                    "Three wrong codes, or too late: the page starts anew with another link.",
+                );
                 terminal.space();
                 continue;
             }
@@ -101,8 +104,11 @@ async fn confirmed(
         terminal.wire(traffic);
         match confirmed {
             Ok(EnrollmentState::Completed) => return Ok(true),
-            Ok(EnrollmentState::Failed) => return Ok(false),
-            Ok(_) => terminal.say(Style::Bad, "That is not what the phone shows. There are three tries."),
+            Ok(EnrollmentState::Confirming) => {
+                terminal.say(Style::Bad, "That is not what the phone shows. There are three tries.");
+            }
+            // Three wrong ones, or the link's time is over.
+            Ok(_) => return Ok(false),
             Err(status) if terminal.is_asking() => terminal.say(Style::Bad, status.message()),
             Err(status) => return Err(status.into()),
         }

@@ -177,7 +177,8 @@ fn check_own(core: &Core, asked: &Asked, challenge: &ChallengeRecord) -> Result<
 }
 
 fn wake(core: &Core, challenge: &ChallengeRecord, devices: Vec<DeviceRow>) {
-    let targets = devices.into_iter().filter_map(|device| {
+    let asked = |device: &DeviceRow| challenge.asked.iter().any(|asked| asked.id == device.id);
+    let targets = devices.into_iter().filter(asked).filter_map(|device| {
         let target = device.push_target.filter(|_| device.push_state == PushState::Ok)?.target?;
         Some(DeviceToWake { device_id: device.id.to_string(), target })
     });

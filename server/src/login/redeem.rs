@@ -25,6 +25,8 @@ use crate::{
     store::applications::Application,
 };
 
+const TOO_OLD: &str = "the approval is older than two minutes";
+
 impl Login {
     /// Redeems an approval: for the user, attempt and purpose that asked, within two minutes, by a factor that
     /// is still the user's. Again within that time: the same answer.
@@ -60,6 +62,11 @@ async fn redeemed(core: &Core, redeem: Redeem) -> Result<RedeemChallengeResponse
     }
     let challenge = approved(preview)?;
     let (receipt, verified) = receipt_of(core, &redeem, &challenge).await?;
+    // The record's own time may have been moved: what is signed counts.
+    let settled_at = UnixTime::from_wire(verified.settlement.settled_at.as_ref()).unwrap_or_default();
+    if core.clock.now() >= settled_at.plus(REDEEM_WITHIN) {
+        return Err(Refusal::ApprovalExpired(TOO_OLD));
+    }
     let challenge = approved(core.challenges.update(redeem).await?)?;
 
     let asked = challenge.asked.iter().find(|device| device.id.to_string() == verified.settlement.factor_id);
@@ -85,7 +92,7 @@ fn approved(outcome: RedeemOutcome) -> Result<ChallengeRecord, Refusal> {
         RedeemOutcome::NotApproved(challenge) => {
             Err(Refusal::ChallengeNotApproved(challenge.state.to_wire()))
         }
-        RedeemOutcome::TooLate => Err(Refusal::ApprovalExpired("the approval is older than two minutes")),
+        RedeemOutcome::TooLate => Err(Refusal::ApprovalExpired(TOO_OLD)),
     }
 }
 
@@ -124,7 +131,7 @@ async fn receipt_of(
         min_key_version: None,
     };
     match receipt::verify(&receipt, core.server_keys.server_id(), &expected) {
-        Ok(verified) if approves(core, &verified, redeem) => Ok((receipt, verified)),
+        Ok(verified) if approves(&verified, redeem) => Ok((receipt, verified)),
         Ok(_) => {
             tracing::error!(challenge.id = %challenge.id, "stored as approved, but the settlement says otherwise");
             Err(Refusal::ApprovalNotProven)
@@ -136,12 +143,10 @@ async fn receipt_of(
     }
 }
 
-/// Whether what is signed approves this very challenge, and not too long ago.
-fn approves(core: &Core, verified: &VerifiedReceipt, redeem: &Redeem) -> bool {
-    let settled_at = UnixTime::from_wire(verified.settlement.settled_at.as_ref());
+/// Whether what is signed approves this very challenge.
+fn approves(verified: &VerifiedReceipt, redeem: &Redeem) -> bool {
     verified.settlement.state() == ChallengeState::Approved
         && verified.challenge.challenge_id == redeem.challenge.to_string()
-        && settled_at.is_ok_and(|settled_at| core.clock.now() < settled_at.plus(REDEEM_WITHIN))
 }
 
 /// RFC 8176: a key in software, a person who answered, and a PIN where the device says so.

@@ -146,3 +146,21 @@ async fn a_restart_keeps_the_keys() {
     assert_eq!(world.app.server_id(), server_id);
     assert_eq!(keys_made(&world), 2);
 }
+
+#[tokio::test]
+async fn a_key_of_a_time_that_was_wrong_is_followed_by_a_higher_one() {
+    let world = World::start().await;
+    let backend = world.backend("Shop").await;
+    let link = backend.start_enrollment("otto").await.uri.parse().expect("a link");
+    let device = world.enroll_by_hand(&backend, "anna", 1).await;
+    // Started with a clock that is behind all keys, which makes one for that time; then the clock is right.
+    world.clock.set(START.minus(Duration::from_hours(400 * 24)));
+    let world = world.restart().await;
+    assert_eq!(keys_made(&world), 2);
+    world.clock.set(START);
+    let world = world.restart().await;
+    world.clock.set(START.plus(LEAD));
+    let device = device.reconnected(&world).await;
+    let key = key_of(device.account(&world).await.expect("its account"), &link);
+    assert_eq!(key.version, 3, "no device is offered a lower version than it may have seen");
+}
