@@ -80,6 +80,18 @@ pub enum StartError {
 impl App {
     /// Opens everything, then binds and serves.
     pub async fn start(config: Config, clock: SharedClock, random: SharedRandom) -> Result<Self, StartError> {
+        let behind_proxy = matches!(config.tls, TlsConfig::TerminatedByProxy);
+        let limits = wire_limits(&config.limits, behind_proxy);
+        Self::start_within(limits, config, clock, random).await
+    }
+
+    /// [`Self::start`], with these limits of connections and calls in place of those that follow from `config`.
+    pub async fn start_within(
+        wire_limits: Limits,
+        config: Config,
+        clock: SharedClock,
+        random: SharedRandom,
+    ) -> Result<Self, StartError> {
         let Config { server, tls, limits, apns, log: _ } = config;
         let foundation = Foundation::open(
             &server.data_dir,
@@ -99,8 +111,6 @@ impl App {
         let address = listener.local_addr().map_err(listen)?;
         let origins = Origins { page: server.public_origin(address), api: server.api_url };
         let origin = origins.page.clone();
-        let behind_proxy = matches!(tls, TlsConfig::TerminatedByProxy);
-        let wire_limits = wire_limits(&limits, behind_proxy);
         let shutdown = Shutdown::new();
         let settings =
             grpc::Settings { origins, apns_topics: topics, message_bytes: limits.message_bytes as usize };

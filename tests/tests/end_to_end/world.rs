@@ -20,6 +20,7 @@ use countersign::{
         applications::{ApiKeyRow, Application},
         sqlite::DataDirectory,
     },
+    wire::Limits,
 };
 use countersign_agent::{Account, Agent};
 use countersign_domain::policy::Policy;
@@ -74,12 +75,17 @@ impl World {
 
     /// [`Self::start`] with more in its configuration file.
     pub(crate) async fn start_with(more: &str) -> Self {
+        Self::start_within(None, more).await
+    }
+
+    /// [`Self::start`] with other limits of connections and calls than those that are configured.
+    pub(crate) async fn start_within(limits: Option<Limits>, more: &str) -> Self {
         let clock = WatchedClock::new(START);
         let apple_clock = clock.clone();
         let apple = ApnsStandIn::start(&[TOPIC], move || apple_clock.now().as_seconds());
         let apple = apple.await.expect("a port is free");
         let directory = tempfile::tempdir().expect("a temporary directory");
-        let app = start_app(directory.path(), &apple, &clock, more).await;
+        let app = start_app(directory.path(), &apple, &clock, limits, more).await;
         Self { app, clock, apple, directory }
     }
 
@@ -88,7 +94,7 @@ impl World {
         let Self { app, clock, apple, directory } = self;
         app.shutdown();
         app.ended().await;
-        let app = start_app(directory.path(), &apple, &clock, "").await;
+        let app = start_app(directory.path(), &apple, &clock, None, "").await;
         Self { app, clock, apple, directory }
     }
 
@@ -243,11 +249,22 @@ pub(crate) fn apns_profile(device_token: &str) -> DeviceProfile {
     DeviceProfile { push_target: Some(target), ..DeviceProfile::default() }
 }
 
-async fn start_app(directory: &Path, apple: &ApnsStandIn, clock: &WatchedClock, more: &str) -> App {
+async fn start_app(
+    directory: &Path,
+    apple: &ApnsStandIn,
+    clock: &WatchedClock,
+    limits: Option<Limits>,
+    more: &str,
+) -> App {
     let file = directory.join("countersign.toml");
     fs::write(&file, configuration(directory, apple) + more).expect("it is written");
     let config = config::load(Some(&file), [], Overrides::default()).expect("a good configuration");
-    App::start(config, Arc::new(clock.clone()), Arc::new(SystemRandom)).await.expect("it starts")
+    let (clock, random) = (Arc::new(clock.clone()), Arc::new(SystemRandom));
+    let app = match limits {
+        Some(limits) => App::start_within(limits, config, clock, random).await,
+        None => App::start(config, clock, random).await,
+    };
+    app.expect("it starts")
 }
 
 fn configuration(directory: &Path, apple: &ApnsStandIn) -> String {

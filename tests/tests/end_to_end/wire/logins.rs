@@ -1,12 +1,16 @@
-//! The real server, with the limits that an operator sets: strangers exceed each of them over raw sockets, and
-//! logins on other connections go on undisturbed.
+//! The real server: strangers exceed each of its limits over raw sockets, and logins on other connections go on
+//! undisturbed.
+
+use std::{cell::Cell, net::SocketAddr};
 
 use bytes::Bytes;
+use countersign::wire::Limits;
 use countersign_proto::login::AwaitChallengeRequest;
 use http::Request;
 use tonic::Code;
 
 use super::{
+    SHORT,
     bystander::connect_from,
     raw::{Frame, Raw, flag, kind},
     soon,
@@ -29,7 +33,10 @@ struct Logins {
 
 impl Logins {
     async fn begin() -> Self {
-        let world = World::start_with(LIMITS).await;
+        Self::on(World::start_with(LIMITS).await).await
+    }
+
+    async fn on(world: World) -> Self {
         let backend = world.backend("Shop").await;
         let device = world.enroll_by_hand(&backend, "anna", 1).await;
         let mut logins = Self { world, backend, device, done: 0 };
@@ -118,4 +125,124 @@ async fn too_many_streams_too_long_headers_and_too_large_messages_disturb_no_log
     // The greedy one is still there: an end of its first request makes room for one more.
     greedy.send_frame(&Frame::new(kind::DATA, flag::END_STREAM, 1, &[])).await;
     greedy.frame_of(kind::HEADERS).await;
+}
+
+/// Logs in for as long as it takes `exceed` to see its limit at work, and once more.
+async fn disturbs_no_login(limits: Limits, exceed: impl AsyncFnOnce(SocketAddr)) {
+    let mut logins = Logins::on(World::start_within(Some(limits), "").await).await;
+    let address = logins.world.app.address();
+    let is_seen = Cell::new(false);
+    let exceeding = async {
+        exceed(address).await;
+        is_seen.set(true);
+    };
+    // Each to its end: a creation that is left half way might supersede the next one's challenge.
+    let going_on = async {
+        while !is_seen.get() {
+            logins.one_more().await;
+        }
+    };
+    tokio::join!(exceeding, going_on);
+    logins.one_more().await;
+}
+
+#[tokio::test]
+async fn a_connection_without_a_request() {
+    let limits = Limits { first_request: SHORT, leave: SHORT, ..Limits::default() };
+    disturbs_no_login(limits, async |server| {
+        let mut silent = Raw::connect(server).await;
+        let mut half_a_line = Raw::connect(server).await;
+        half_a_line.send(b"GET /dev").await;
+        silent.until_ended().await;
+        half_a_line.until_ended().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_connection_without_a_call() {
+    // Longer than what lies between two calls of the logins.
+    let limits = Limits { idle: 4 * SHORT, leave: SHORT, ..Limits::default() };
+    disturbs_no_login(limits, async |server| {
+        let mut idle = Raw::connect_http2(server).await;
+        idle.send_frame(&Frame::call(1, flag::END_STREAM, GET_OFFER)).await;
+        idle.frame_of(kind::HEADERS).await;
+        idle.until_ended().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_peer_that_answers_no_ping() {
+    let limits =
+        Limits { http2_keepalive_interval: SHORT, http2_keepalive_timeout: 4 * SHORT, ..Limits::default() };
+    disturbs_no_login(limits, async |server| {
+        let mut deaf = Raw::connect_http2(server).await;
+        deaf.send_frame(&Frame::call(1, 0, GET_OFFER)).await;
+        deaf.until_ended().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn rapid_resets() {
+    disturbs_no_login(Limits::default(), async |server| {
+        let mut rapid = Raw::connect_http2(server).await;
+        let mut bytes = Vec::new();
+        for stream in (1..400).step_by(2) {
+            bytes.extend(Frame::call(stream, 0, GET_OFFER).bytes());
+            bytes.extend(Frame::new(kind::RST_STREAM, 0, stream, &8_u32.to_be_bytes()).bytes());
+        }
+        rapid.send(&bytes).await;
+        rapid.frames_until_ended().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_body_that_does_not_come_and_one_that_is_too_large() {
+    let limits = Limits { request_body: SHORT, request_body_bytes: 4096, ..Limits::default() };
+    disturbs_no_login(limits, async |server| {
+        let mut slow = Raw::connect_http2(server).await;
+        slow.send_frame(&Frame::call(1, 0, GET_OFFER)).await;
+        let mut large = Raw::connect_http2(server).await;
+        large.send_frame(&Frame::call(1, 0, GET_OFFER)).await;
+        large.send_frame(&Frame::new(kind::DATA, 0, 1, &[0; 5000])).await;
+        large.frame_of(kind::HEADERS).await;
+        slow.frame_of(kind::HEADERS).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn more_calls_than_an_address_may_have() {
+    let limits = Limits { calls_per_peer: 8, ..Limits::default() };
+    disturbs_no_login(limits, async |server| {
+        let mut greedy = Raw(connect_from([127, 0, 0, 2], server).await);
+        greedy.send(super::raw::PREFACE).await;
+        greedy.send_frame(&Frame::new(kind::SETTINGS, 0, 0, &[])).await;
+        for stream in (1..19).step_by(2) {
+            greedy.send_frame(&Frame::call(stream, 0, GET_OFFER)).await;
+        }
+        assert_eq!(greedy.frame_of(kind::HEADERS).await.stream, 17, "the ninth is answered at once");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn heads_of_http1_that_do_not_end_or_are_too_large_or_too_many() {
+    let limits = Limits { http1_head: SHORT, http1_head_bytes: 8192, http1_headers: 10, ..Limits::default() };
+    disturbs_no_login(limits, async |server| {
+        let mut slow = Raw::connect(server).await;
+        slow.send(b"GET /device HTTP/1.1\r\nhost: loc").await;
+        let mut large = Raw::connect(server).await;
+        large.send(b"GET /device HTTP/1.1\r\nhost: localhost\r\nx-padding: ").await;
+        large.send(&[b'x'; 8192]).await;
+        assert!(large.text_until_ended().await.starts_with("HTTP/1.1 431 "));
+        let mut many = Raw::connect(server).await;
+        many.send(format!("GET /device HTTP/1.1\r\n{}\r\n", "x: x\r\n".repeat(11)).as_bytes()).await;
+        assert!(many.text_until_ended().await.starts_with("HTTP/1.1 431 "));
+        slow.until_ended().await;
+    })
+    .await;
 }
