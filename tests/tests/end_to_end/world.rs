@@ -34,7 +34,7 @@ use countersign_proto::{
 };
 use secrecy::ExposeSecret as _;
 use tempfile::TempDir;
-use tonic::transport::Channel;
+use tonic::transport::{Certificate, Channel, ClientTlsConfig};
 
 pub(crate) use self::{
     backend::{Backend, Bearer, asking, enrolling, redeeming},
@@ -60,6 +60,8 @@ pub(crate) struct World {
     pub(crate) clock: WatchedClock,
     pub(crate) apple: ApnsStandIn,
     pub(crate) directory: TempDir,
+    /// The server's certificate, when it speaks TLS.
+    certificate_pem: Option<String>,
 }
 
 /// A device with one account.
@@ -86,16 +88,32 @@ impl World {
         let apple = apple.await.expect("a port is free");
         let directory = tempfile::tempdir().expect("a temporary directory");
         let app = start_app(directory.path(), &apple, &clock, limits, more).await;
-        Self { app, clock, apple, directory }
+        Self { app, clock, apple, directory, certificate_pem: None }
+    }
+
+    /// [`Self::start_within`], over TLS with a certificate for localhost.
+    pub(crate) async fn start_over_tls(limits: Limits) -> Self {
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
+        let files = tempfile::tempdir().expect("a temporary directory");
+        let written = |name: &str, content: String| {
+            let path = files.path().join(name);
+            fs::write(&path, content).expect("it is written");
+            path.display().to_string()
+        };
+        let certificate = written("tls.pem", made.cert.pem());
+        let key = written("tls.key", made.signing_key.serialize_pem());
+        let tls = format!("[tls]\ncertificate_file = {certificate:?}\nprivate_key_file = {key:?}\n");
+        let world = Self::start_within(Some(limits), &tls).await;
+        Self { certificate_pem: Some(made.cert.pem()), ..world }
     }
 
     /// Ends the server and starts another on the same data directory.
     pub(crate) async fn restart(self) -> Self {
-        let Self { app, clock, apple, directory } = self;
+        let Self { app, clock, apple, directory, .. } = self;
         app.shutdown();
         app.ended().await;
         let app = start_app(directory.path(), &apple, &clock, None, "").await;
-        Self { app, clock, apple, directory }
+        Self { app, clock, apple, directory, certificate_pem: None }
     }
 
     /// What the clock shows.
@@ -171,8 +189,16 @@ impl World {
 
     /// A connection to the server.
     pub(crate) async fn channel(&self) -> Channel {
-        let address = format!("http://{}", self.app.address());
-        Channel::from_shared(address).expect("an address").connect().await.expect("it listens")
+        let address = self.app.address();
+        let endpoint = match &self.certificate_pem {
+            None => Channel::from_shared(format!("http://{address}")).expect("an address"),
+            Some(pem) => {
+                let tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(pem));
+                let endpoint = Channel::from_shared(format!("https://localhost:{}", address.port()));
+                endpoint.expect("an address").tls_config(tls).expect("a certificate")
+            }
+        };
+        endpoint.connect().await.expect("it listens")
     }
 
     /// An agent with no account yet.

@@ -129,7 +129,11 @@ async fn too_many_streams_too_long_headers_and_too_large_messages_disturb_no_log
 
 /// Logs in for as long as it takes `exceed` to see its limit at work, and once more.
 async fn disturbs_no_login(limits: Limits, exceed: impl AsyncFnOnce(SocketAddr)) {
-    let mut logins = Logins::on(World::start_within(Some(limits), "").await).await;
+    disturbs_no_login_on(World::start_within(Some(limits), "").await, exceed).await;
+}
+
+async fn disturbs_no_login_on(world: World, exceed: impl AsyncFnOnce(SocketAddr)) {
+    let mut logins = Logins::on(world).await;
     let address = logins.world.app.address();
     let is_seen = Cell::new(false);
     let exceeding = async {
@@ -243,6 +247,52 @@ async fn heads_of_http1_that_do_not_end_or_are_too_large_or_too_many() {
         many.send(format!("GET /device HTTP/1.1\r\n{}\r\n", "x: x\r\n".repeat(11)).as_bytes()).await;
         assert!(many.text_until_ended().await.starts_with("HTTP/1.1 431 "));
         slow.until_ended().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_tls_handshake_that_stalls() {
+    let world = World::start_over_tls(Limits { tls_handshake: SHORT, ..Limits::default() }).await;
+    disturbs_no_login_on(world, async |server| {
+        let mut silent = Raw::connect(server).await;
+        let mut half_a_hello = Raw::connect(server).await;
+        half_a_hello.send(&[0x16, 3, 1, 2, 0, 1]).await;
+        silent.until_ended().await;
+        half_a_hello.until_ended().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn errors_that_make_the_server_reset_streams() {
+    let limits = Limits { http2_error_resets: 5, ..Limits::default() };
+    disturbs_no_login(limits, async |server| {
+        let mut faulty = Raw::connect_http2(server).await;
+        for stream in (1..40).step_by(2) {
+            // More than a window can hold is an error of the stream (RFC 9113, section 6.9.1).
+            let mut bytes = Frame::call(stream, 0, GET_OFFER).bytes();
+            bytes.extend(Frame::new(kind::WINDOW_UPDATE, 0, stream, &[0x7f, 0xff, 0xff, 0xff]).bytes());
+            // The server may have ended it by now, which is what is looked for.
+            let _ = tokio::io::AsyncWriteExt::write_all(&mut faulty.0, &bytes).await;
+        }
+        faulty.frames_until_ended().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_response_that_is_left_unread() {
+    let limits = Limits { response_unread: SHORT, ..Limits::default() };
+    disturbs_no_login(limits, async |server| {
+        let mut shut = Raw::connect(server).await;
+        shut.send(super::raw::PREFACE).await;
+        // SETTINGS_INITIAL_WINDOW_SIZE of nothing (RFC 9113, section 6.5.2): no response may be sent.
+        shut.send_frame(&Frame::new(kind::SETTINGS, 0, 0, &[0, 4, 0, 0, 0, 0])).await;
+        shut.send_frame(&Frame::call(1, 0, "/grpc.health.v1.Health/Check")).await;
+        shut.send_frame(&Frame::new(kind::DATA, flag::END_STREAM, 1, &[0; 5])).await;
+        let frames = shut.frames_until_ended().await;
+        assert!(frames.iter().all(|frame| frame.kind != kind::DATA), "{frames:?}");
     })
     .await;
 }
