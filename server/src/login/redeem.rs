@@ -25,7 +25,8 @@ use crate::{
     store::applications::Application,
 };
 
-const TOO_OLD: &str = "the approval is older than two minutes";
+/// In the write itself an approval of a revoked device is over as well, and not told apart.
+const OVER: &str = "the approval is older than two minutes, or the device that approved has been revoked";
 
 impl Login {
     /// Redeems an approval: for the user, attempt and purpose that asked, within two minutes, by a factor that
@@ -65,7 +66,7 @@ async fn redeemed(core: &Core, redeem: Redeem) -> Result<RedeemChallengeResponse
     // The record's own time may have been moved: what is signed counts.
     let settled_at = UnixTime::from_wire(verified.settlement.settled_at.as_ref()).unwrap_or_default();
     if core.clock.now() >= settled_at.plus(REDEEM_WITHIN) {
-        return Err(Refusal::ApprovalExpired(TOO_OLD));
+        return Err(Refusal::ApprovalExpired(OVER));
     }
     let challenge = approved(core.challenges.update(redeem).await?)?;
 
@@ -92,7 +93,7 @@ fn approved(outcome: RedeemOutcome) -> Result<ChallengeRecord, Refusal> {
         RedeemOutcome::NotApproved(challenge) => {
             Err(Refusal::ChallengeNotApproved(challenge.state.to_wire()))
         }
-        RedeemOutcome::TooLate => Err(Refusal::ApprovalExpired(TOO_OLD)),
+        RedeemOutcome::TooLate => Err(Refusal::ApprovalExpired(OVER)),
     }
 }
 
