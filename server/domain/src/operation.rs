@@ -95,6 +95,11 @@ pub struct Writes {
     /// With a new challenge: the attempt that leads to it from now on. It may have led to an older one that
     /// can no longer be read.
     pub attempt: Option<AttemptTag>,
+    /// The commit must come before this: at or after it, the operation would come to something else.
+    pub before: Option<UnixTime>,
+    /// Challenges that are pending no more with this: whoever waits for one of them, on whatever server, reads
+    /// it again.
+    pub ended: Vec<ChallengeId>,
 }
 
 impl Writes {
@@ -116,6 +121,10 @@ struct Open {
     user: UserRecord,
     challenge: ChallengeRecord,
     changed: bool,
+    /// See [`Writes::before`].
+    before: Option<UnixTime>,
+    /// Whether it was pending until now.
+    ended: bool,
 }
 
 impl Open {
@@ -128,7 +137,7 @@ impl Open {
         let Loaded { user, challenge } = loaded;
         let challenge = challenge.ok_or_else(Box::default)?;
         let is_readable = now < challenge.readable_until();
-        let mut open = Self { user, challenge, changed: false };
+        let mut open = Self { user, challenge, changed: false, before: None, ended: false };
         match open.user.listed(open.challenge.id) {
             None => {
                 open.happen(Event::Supersede);
@@ -159,10 +168,14 @@ impl Open {
 
     /// Lets `event` happen if nothing else has. Returns whether it did.
     fn happen(&mut self, event: Event) -> bool {
+        let before = match event {
+            Event::Settle(..) | Event::Cancel => Some(self.challenge.expires_at),
+            Event::Supersede | Event::Expire => None,
+        };
         let Ok(state) = self.challenge.state.clone().after(event) else { return false };
         self.challenge.state = state;
         self.user.close(self.challenge.id);
-        self.changed = true;
+        (self.changed, self.ended, self.before) = (true, true, before);
         true
     }
 
@@ -173,7 +186,9 @@ impl Open {
             return Transition::unchanged(outcome);
         }
         self.user.prune(now);
-        let writes = Writes { user: Some(self.user), challenge: Some(self.challenge), attempt: None };
+        let ended = self.ended.then_some(self.challenge.id).into_iter().collect();
+        let (user, challenge) = (Some(self.user), Some(self.challenge));
+        let writes = Writes { user, challenge, before: self.before, ended, ..Writes::default() };
         Transition { outcome, writes }
     }
 }

@@ -66,8 +66,13 @@ impl Operation for Create {
         }
         user.prune(now);
         let superseded = user.open(&self.challenge, self.max_pending, now);
-        let writes =
-            Writes { user: Some(user), challenge: Some(self.challenge.clone()), attempt: Some(self.attempt) };
+        let writes = Writes {
+            user: Some(user),
+            challenge: Some(self.challenge.clone()),
+            attempt: Some(self.attempt),
+            before: Some(created_at.plus(CREATED_WITHIN + Duration::from_millis(1))),
+            ended: superseded.clone(),
+        };
         Transition { outcome: CreateOutcome::Created(superseded), writes }
     }
 }

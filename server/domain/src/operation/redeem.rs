@@ -57,7 +57,8 @@ impl Operation for Redeem {
         if !self.asked(&open.challenge) {
             return open.commit(now, |_| RedeemOutcome::NotYours);
         }
-        let is_in_time = open.challenge.redeem_before().is_some_and(|before| now < before);
+        let before = open.challenge.redeem_before();
+        let is_in_time = before.is_some_and(|before| now < before);
         let is_revoked = open.is_settled_by_revoked();
         let State::Approved { redeemed_at, is_over, .. } = &mut open.challenge.state else {
             return open.commit(now, |challenge| RedeemOutcome::NotApproved(Box::new(challenge.clone())));
@@ -69,7 +70,7 @@ impl Operation for Redeem {
         }
         if redeemed_at.is_none() {
             *redeemed_at = Some(now);
-            open.changed = true;
+            (open.changed, open.before) = (true, before);
         }
         open.commit(now, |challenge| RedeemOutcome::Redeemed(Box::new(challenge.clone())))
     }

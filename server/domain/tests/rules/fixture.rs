@@ -151,7 +151,8 @@ impl Store {
         self.transition(operation, now).outcome
     }
 
-    fn transition<O: Operation>(&self, operation: &O, now: UnixTime) -> Transition<O::Outcome> {
+    /// What `operation` would come to at `now`, and what it would have written.
+    pub(crate) fn transition<O: Operation>(&self, operation: &O, now: UnixTime) -> Transition<O::Outcome> {
         let challenge = match operation.subject().challenge {
             Lookup::None => None,
             Lookup::Id(id) => Some(id),

@@ -2,6 +2,7 @@
 
 mod attempts;
 mod clocks;
+mod commits;
 mod fixture;
 mod outcomes;
 mod random;
