@@ -71,6 +71,20 @@ pub fn verify(envelope: &Envelope, key: VerificationKey) -> Result<(), EnvelopeF
     if key.verifies(&signed, &signature.sig) { Ok(()) } else { Err(EnvelopeFault::Signature) }
 }
 
+/// How a verifier checks signatures.
+pub trait CheckSignature {
+    /// [`verify`], or the same answer from memory: that this very envelope was found good under this very key.
+    fn check(&self, envelope: &Envelope, key: VerificationKey) -> Result<(), EnvelopeFault> {
+        verify(envelope, key)
+    }
+}
+
+/// Checks each signature whenever it is asked.
+#[derive(Clone, Copy, Debug)]
+pub struct Afresh;
+
+impl CheckSignature for Afresh {}
+
 /// Reads a payload whose signature has been checked: type, closed and canonical form, values.
 pub fn read<S: Statement>(envelope: &Envelope) -> Result<S, EnvelopeFault> {
     if envelope.payload_type != S::PAYLOAD_TYPE {

@@ -15,7 +15,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::{
     common::{ChallengeState, DenialReason},
-    envelope::{self, EnvelopeFault},
+    envelope::{self, Afresh, CheckSignature, EnvelopeFault},
     key::VerificationKey,
     statement::{
         BindingStatement, ChallengeStatement, DecisionStatement, Envelope, Purpose, Receipt,
@@ -69,19 +69,30 @@ pub fn verify(
     server_id: &str,
     expected: &Expected<'_>,
 ) -> Result<VerifiedReceipt, Refusal> {
+    verify_with(receipt, server_id, expected, &Afresh)
+}
+
+/// [`verify`], with signatures checked by `signatures`: for who checks many receipts that have statements in
+/// common, and remembers what it found good.
+pub fn verify_with(
+    receipt: &Receipt,
+    server_id: &str,
+    expected: &Expected<'_>,
+    signatures: &impl CheckSignature,
+) -> Result<VerifiedReceipt, Refusal> {
     let root = VerificationKey::from_wire(receipt.root_key.as_ref()).map_err(Refusal::RootKey)?;
     if root.thumbprint() != server_id {
         return Err(Refusal::RootKeyNotPinned);
     }
-    let mut keys = ServerKeys::open(receipt, root)?;
+    let mut keys = ServerKeys::open(receipt, root, signatures)?;
     let (challenge, challenge_key): (ChallengeStatement, _) =
-        keys.open_part(Part::Challenge, receipt.challenge.as_ref())?;
+        keys.open_part(Part::Challenge, receipt.challenge.as_ref(), signatures)?;
     let (settlement, settlement_key): (SettlementStatement, _) =
-        keys.open_part(Part::Settlement, receipt.settlement.as_ref())?;
+        keys.open_part(Part::Settlement, receipt.settlement.as_ref(), signatures)?;
     let (binding, binding_key): (BindingStatement, _) =
-        keys.open_part(Part::Binding, receipt.binding.as_ref())?;
+        keys.open_part(Part::Binding, receipt.binding.as_ref(), signatures)?;
     keys.check_all_used()?;
-    let decision = open_decision(receipt, &challenge, &settlement, &binding)?;
+    let decision = open_decision(receipt, &challenge, &settlement, &binding, signatures)?;
 
     let key_version = keys.lowest_version();
     let verified = VerifiedReceipt { challenge, decision, settlement, binding, key_version };
@@ -98,13 +109,18 @@ pub fn verify(
 struct ServerKeys(Vec<(ServerKey, bool)>);
 
 impl ServerKeys {
-    fn open(receipt: &Receipt, root: VerificationKey) -> Result<Self, Refusal> {
+    fn open(
+        receipt: &Receipt,
+        root: VerificationKey,
+        signatures: &impl CheckSignature,
+    ) -> Result<Self, Refusal> {
         // Checked before any signature is, so that a long list costs nothing.
         if receipt.server_keys.len() > MAX_SERVER_KEYS {
             return Err(Refusal::ServerKeyUnused);
         }
+        let open = |key| ServerKey::open_with(key, root, signatures);
         let keys: Result<_, ServerKeyFault> =
-            receipt.server_keys.iter().map(|key| Ok((ServerKey::open(key, root)?, false))).collect();
+            receipt.server_keys.iter().map(|key| Ok((open(key)?, false))).collect();
         Ok(Self(keys?))
     }
 
@@ -113,6 +129,7 @@ impl ServerKeys {
         &mut self,
         part: Part,
         envelope: Option<&Envelope>,
+        signatures: &impl CheckSignature,
     ) -> Result<(S, ServerKey), Refusal> {
         // The key that came furthest says most about what is wrong, in whatever order the keys stand.
         let progress = |fault: &EnvelopeFault| match fault {
@@ -123,7 +140,7 @@ impl ServerKeys {
         let envelope = envelope.ok_or(Refusal::Missing(part))?;
         let mut furthest = None;
         for (key, used) in &mut self.0 {
-            match envelope::open(envelope, key.key) {
+            match signatures.check(envelope, key.key).and_then(|()| envelope::read(envelope)) {
                 Ok(statement) => {
                     *used = true;
                     return Ok((statement, *key));
@@ -153,11 +170,13 @@ fn open_decision(
     challenge: &ChallengeStatement,
     settlement: &SettlementStatement,
     binding: &BindingStatement,
+    signatures: &impl CheckSignature,
 ) -> Result<DecisionStatement, Refusal> {
     let part = Part::Decision;
     let envelope = receipt.decision.as_ref().ok_or(Refusal::Missing(part))?;
     let key = VerificationKey::from_wire(binding.public_key.as_ref()).expect("checked when it was read");
-    let decision: Result<DecisionStatement, _> = envelope::open(envelope, key);
+    let decision: Result<DecisionStatement, _> =
+        signatures.check(envelope, key).and_then(|()| envelope::read(envelope));
     // A settlement of another challenge says nothing about the device; it is refused below for what it is.
     if settlement.challenge_id == challenge.challenge_id && settlement.factor_id != binding.device_id {
         let fits_binding = decision.is_ok_and(|decision| decision.device_id == binding.device_id);

@@ -1,7 +1,7 @@
 //! From the pinned root key to the server key that signed something.
 
 use crate::{
-    envelope::{self, EnvelopeFault},
+    envelope::{self, Afresh, CheckSignature, EnvelopeFault},
     key::VerificationKey,
     statement::{Envelope, ServerKeyStatement},
     time::UnixTime,
@@ -34,7 +34,17 @@ pub enum ServerKeyFault {
 impl ServerKey {
     /// Opens a server key statement with the root key, whose thumbprint is the server's id.
     pub fn open(envelope: &Envelope, root: VerificationKey) -> Result<Self, ServerKeyFault> {
-        let statement: ServerKeyStatement = envelope::open(envelope, root)?;
+        Self::open_with(envelope, root, &Afresh)
+    }
+
+    /// [`Self::open`], with the signature checked by `signatures`.
+    pub fn open_with(
+        envelope: &Envelope,
+        root: VerificationKey,
+        signatures: &impl CheckSignature,
+    ) -> Result<Self, ServerKeyFault> {
+        signatures.check(envelope, root)?;
+        let statement: ServerKeyStatement = envelope::read(envelope)?;
         if statement.server_id != root.thumbprint() {
             return Err(ServerKeyFault::OtherServer);
         }

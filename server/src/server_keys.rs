@@ -3,6 +3,8 @@
 //! The root signs nothing but server keys. A key is followed by the next version 90 days before it ends; the
 //! new one is valid from two minutes after it was made, and signs from then on.
 
+mod remembered;
+
 use std::{
     sync::{Arc, RwLock},
     time::Duration,
@@ -10,7 +12,7 @@ use std::{
 
 use countersign_domain::UnixTime;
 use countersign_proto::{
-    envelope,
+    envelope::{self, CheckSignature},
     key::{SigningKey, VerificationKey},
     statement::{Envelope, ServerKeyStatement},
     statement_form::Statement,
@@ -18,6 +20,7 @@ use countersign_proto::{
 use prost::Message as _;
 use secrecy::ExposeSecret as _;
 
+use self::remembered::Remembered;
 use crate::{
     clock::SharedClock,
     keyring::{Keyring, OpenError, Place},
@@ -41,6 +44,7 @@ pub struct ServerKeys {
     root: VerificationKey,
     server_id: String,
     keys: RwLock<Arc<Vec<ActiveKey>>>,
+    remembered: Remembered,
     secrets: Arc<dyn Secrets>,
     keyring: Arc<Keyring>,
     clock: SharedClock,
@@ -102,6 +106,7 @@ impl ServerKeys {
             root,
             server_id: root.thumbprint(),
             keys: RwLock::default(),
+            remembered: Remembered::default(),
             secrets,
             keyring,
             clock,
@@ -124,7 +129,10 @@ impl ServerKeys {
     /// Signs with the key that signs at `at`.
     pub fn sign<S: Statement>(&self, statement: &S, at: UnixTime) -> Result<Envelope, NoValidKey> {
         let keys = self.snapshot();
-        Ok(envelope::sign(statement, &signing_at(&keys, at).ok_or(NoValidKey)?.key))
+        let key = signing_at(&keys, at).ok_or(NoValidKey)?;
+        let signed = envelope::sign(statement, &key.key);
+        self.remembered.signed(&signed, key.verification);
+        Ok(signed)
     }
 
     /// The root's statement about the key that signs now.
@@ -142,7 +150,13 @@ impl ServerKeys {
     /// Opens what one of the server's own keys signed.
     pub fn open_own<S: Statement>(&self, signed: &Envelope) -> Option<S> {
         let keys = self.snapshot();
-        envelope::open(signed, keys.iter().find(|key| key.is_named_by(signed))?.verification).ok()
+        let key = keys.iter().find(|key| key.is_named_by(signed))?.verification;
+        self.remembered.check(signed, key).and_then(|()| envelope::read(signed)).ok()
+    }
+
+    /// Checks signatures, and remembers those that are good.
+    pub fn signatures(&self) -> &impl CheckSignature {
+        &self.remembered
     }
 
     /// Whether `key` is one of the server's own.

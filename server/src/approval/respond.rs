@@ -16,7 +16,7 @@ use countersign_domain::{
 use countersign_proto::{
     common::{ChallengeState, DenialReason, FactorType},
     device::{RespondRequest, RespondResponse},
-    envelope,
+    envelope::{self, CheckSignature as _},
     key::VerificationKey,
     statement::{
         self, ChallengeStatement, DecisionStatement, Envelope, SettlementStatement, UserVerification,
@@ -38,7 +38,7 @@ impl Approval {
     /// Settles a challenge by a signed decision. The same answer again is accepted again; every other one is
     /// told the answer that won.
     pub async fn respond(&self, request: RespondRequest) -> Result<RespondResponse, Refusal> {
-        let decision = verify(&request)?;
+        let decision = verify(&self.0, &request)?;
         let id = request.challenge_id.parse().map_err(|_| Refusal::ChallengeNotFound)?;
         let (challenge, device) = self.asked(id, &decision).await?;
         let asked = challenge.statement().map_err(|fault| {
@@ -79,10 +79,11 @@ impl Approval {
     }
 }
 
-fn verify(request: &RespondRequest) -> Result<SignedDecision, Refusal> {
+fn verify(core: &Core, request: &RespondRequest) -> Result<SignedDecision, Refusal> {
     let envelope = request.decision.clone().ok_or_else(|| Refusal::field("decision", "must be given"))?;
     let key = VerificationKey::from_wire(request.public_key.as_ref())?;
-    let statement = envelope::open(&envelope, key)?;
+    core.server_keys.signatures().check(&envelope, key)?;
+    let statement = envelope::read(&envelope)?;
     Ok(SignedDecision { key, envelope, statement })
 }
 

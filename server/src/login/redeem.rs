@@ -131,7 +131,8 @@ async fn receipt_of(
         purpose: Some(redeem.purpose),
         min_key_version: None,
     };
-    match receipt::verify(&receipt, core.server_keys.server_id(), &expected) {
+    let (server_id, signatures) = (core.server_keys.server_id(), core.server_keys.signatures());
+    match receipt::verify_with(&receipt, server_id, &expected, signatures) {
         Ok(verified) if approves(&verified, redeem) => Ok((receipt, verified)),
         Ok(_) => {
             tracing::error!(challenge.id = %challenge.id, "stored as approved, but the settlement says otherwise");

@@ -28,7 +28,8 @@ pub trait Challenges: Send + Sync {
     fn open(&self, user: UserTag) -> StoreFuture<'_, Vec<ChallengeId>>;
 
     /// Notes how far a wake-up came, beside the record and without compare; only for challenges that exist.
-    /// `FETCHED` is never overwritten by another state.
+    /// `FETCHED` is never overwritten by another state. [`Self::deliveries`] knows of it from then on; a process
+    /// that dies in the next moments may take it along.
     fn note_delivery(
         &self,
         challenge: ChallengeId,
@@ -38,6 +39,10 @@ pub trait Challenges: Send + Sync {
 
     /// What was noted.
     fn deliveries(&self, challenge: ChallengeId) -> StoreFuture<'_, Vec<(DeviceId, DeliveryState)>>;
+
+    /// The store's clock, by which challenges expire. Where several servers share a store it is not this
+    /// machine's.
+    fn time(&self) -> StoreFuture<'_, UnixTime>;
 
     /// Forgets what can no longer be read, a bounded number at a time. Returns how many challenges it forgot.
     fn clean(&self) -> StoreFuture<'_, usize>;

@@ -1,6 +1,6 @@
 //! The embedded store: one SQLite file, or memory in tests.
 //!
-//! One thread writes and shares each commit among all who wait; a few read. The command line opens
+//! One thread writes and shares each commit among all who wait; whoever asks reads. The command line opens
 //! the same file beside a running server.
 
 mod applications;
@@ -12,12 +12,18 @@ mod enrollments;
 mod failure;
 mod job;
 mod lock;
+mod notes;
 mod readers;
 mod schema;
 mod secrets;
 mod writer;
 
-use std::{path::Path, sync::atomic::AtomicI64, time::Duration};
+use std::{
+    num::NonZero,
+    path::Path,
+    sync::{Arc, atomic::AtomicI64},
+    time::Duration,
+};
 
 use countersign_domain::UnixTime;
 use rusqlite::Connection;
@@ -26,12 +32,12 @@ pub use self::{
     connection::OpenError,
     lock::{DataDirectory, DirectoryError, DirectoryLock},
 };
-use self::{connection::Opener, failure::Outcome, job::Task, readers::Readers, writer::Writer};
+use self::{connection::Opener, failure::Outcome, job::Task, notes::Notes, readers::Readers, writer::Writer};
 use super::{StoreError, StoreFuture};
 use crate::clock::SharedClock;
 
-/// Threads that read.
-const READERS: usize = 2;
+/// Connections that read beyond one for each thread that the machine can run at once.
+const SPARE_READERS: usize = 2;
 
 /// The embedded store. Dropping it writes what is queued and closes the file.
 pub struct SqliteStore {
@@ -39,14 +45,14 @@ pub struct SqliteStore {
     readers: Option<Readers>,
     writer: Writer,
     is_new: bool,
+    notes: Arc<Notes>,
     /// The user record at which cleaning goes on.
     cleaned_users_to: AtomicI64,
 }
 
 /// How the embedded store runs.
 pub struct Options {
-    /// Operations that may wait to be written, and as many to be read; one more is
-    /// [`StoreError::Busy`].
+    /// Operations that may wait to be written; one more is [`StoreError::Busy`].
     pub queue: usize,
     /// How long to wait for another process that writes.
     pub busy_timeout: Duration,
@@ -82,13 +88,20 @@ impl SqliteStore {
         let io = |source| OpenError::Io { path: opener.shown(), source };
         let (connection, is_new) = opener.writer()?;
         let readers = if path.is_some() {
-            let connections = (0..READERS).map(|_| opener.reader()).collect::<Result<_, _>>()?;
-            Some(Readers::start(connections, &clock, options.queue).map_err(io)?)
+            let readers = std::thread::available_parallelism().map_or(1, NonZero::get) + SPARE_READERS;
+            let connections = (0..readers).map(|_| opener.reader()).collect::<Result<_, _>>()?;
+            Some(Readers::new(connections, Arc::clone(&clock)))
         } else {
             None
         };
         let writer = Writer::start(connection, clock, options.queue, options.on_sync_failure).map_err(io)?;
-        Ok(Self { readers, writer, is_new, cleaned_users_to: AtomicI64::new(i64::MIN) })
+        Ok(Self {
+            readers,
+            writer,
+            is_new,
+            notes: Arc::default(),
+            cleaned_users_to: AtomicI64::new(i64::MIN),
+        })
     }
 
     /// Whether opening it made the database: a first start.
@@ -118,18 +131,31 @@ impl SqliteStore {
         })
     }
 
-    /// Runs `work`, which only reads, in a thread that reads. All that it sees is from one moment and synced.
-    fn read<T, F>(&self, name: &'static str, work: F) -> StoreFuture<'_, T>
+    /// [`Self::write`] of something that is in no hurry: along with others, or within a tenth of a second.
+    fn write_unhurried<T, F>(&self, name: &'static str, work: F) -> StoreFuture<'_, T>
     where
         T: Send + 'static,
         F: FnMut(&Connection, UnixTime) -> Outcome<T> + Send + 'static,
     {
         Box::pin(async move {
             let (job, answer) = Task::queued(name, work);
-            match &self.readers {
-                Some(readers) => readers.submit(job)?,
-                None => self.writer.submit(job)?,
+            self.writer.submit_unhurried(job)?;
+            answer.await.unwrap_or(Err(StoreError::Unavailable))
+        })
+    }
+
+    /// Runs `work`, which only reads. All that it sees is from one moment and synced.
+    fn read<T, F>(&self, name: &'static str, work: F) -> StoreFuture<'_, T>
+    where
+        T: Send + 'static,
+        F: FnMut(&Connection, UnixTime) -> Outcome<T> + Send + 'static,
+    {
+        Box::pin(async move {
+            if let Some(readers) = &self.readers {
+                return readers.read(name, work);
             }
+            let (job, answer) = Task::queued(name, work);
+            self.writer.submit(job)?;
             answer.await.unwrap_or(Err(StoreError::Unavailable))
         })
     }

@@ -3,6 +3,7 @@
 use std::{fmt::Write as _, net::SocketAddr};
 
 use bytes::Bytes;
+use countersign_proto::login::DeliveryState;
 use h2::client::SendRequest;
 use http::{HeaderMap, Request, StatusCode};
 use rusqlite::{Connection, types::Value};
@@ -160,6 +161,8 @@ async fn what_is_no_message_is_answered_by_an_error_and_changes_nothing() {
     let (challenge, match_code) = backend.create("anna", "attempt-1").await.expect("it is created");
     // Afterwards nothing else writes.
     device.account.challenge(&challenge.challenge_id).await.expect("it was asked");
+    // Whoever asks for the deliveries waits until what is known of them is written.
+    assert_eq!(backend.state(&challenge.challenge_id).await.deliveries[0].state(), DeliveryState::Fetched);
     let before = dump(&place);
     assert!(before.lines().count() > 5, "{before}");
 

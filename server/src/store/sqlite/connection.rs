@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use rusqlite::{Connection, FileControl, MAIN_DB};
+use rusqlite::{Connection, FileControl, MAIN_DB, config::DbConfig};
 
 use super::schema::{self, Contents};
 
@@ -136,6 +136,8 @@ impl Opener<'_> {
             };
             connection.busy_timeout(self.busy_timeout)?;
             connection.pragma_update(None, "foreign_keys", true)?;
+            // A plan that may depend on a parameter's value costs a compilation whenever another value is bound.
+            connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
             connection.set_prepared_statement_cache_capacity(64);
             Ok(connection)
         };

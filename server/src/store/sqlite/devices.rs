@@ -129,7 +129,7 @@ impl Devices for SqliteStore {
     }
 
     fn note_used(&self, device: DeviceId, at: UnixTime) -> StoreFuture<'_, ()> {
-        self.write("devices.note_used", move |connection, _| {
+        self.write_unhurried("devices.note_used", move |connection, _| {
             let update =
                 "UPDATE devices SET last_used_at = max(coalesce(last_used_at, ?2), ?2) WHERE id = ?1";
             execute(connection, update, params![device.to_string(), at.as_millis()]).map(|_| ())
@@ -144,7 +144,7 @@ impl Devices for SqliteStore {
             if !self.read("devices.note_seen", read).await? {
                 return Ok(());
             }
-            self.write("devices.note_seen", move |connection, _| {
+            self.write_unhurried("devices.note_seen", move |connection, _| {
                 let update = "UPDATE devices SET last_seen_at = ?2
                     WHERE id = ?1 AND (last_seen_at IS NULL OR last_seen_at < ?2)";
                 execute(connection, update, params![device.to_string(), hour.as_millis()]).map(|_| ())

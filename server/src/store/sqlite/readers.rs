@@ -1,83 +1,83 @@
-//! The threads that read.
+//! The connections that read.
 //!
-//! A read of a row in memory takes microseconds, one from the disk may take milliseconds: neither is done on
-//! a thread that serves connections.
+//! A read is done by whoever asks, on one of these connections: a row that the system has in memory costs
+//! microseconds, far less than handing the question to another thread and waking up for the answer. The directory
+//! is small; should a row have to come from the disk, one of the threads that serve connections waits for it.
 
 use std::{
-    sync::{
-        Arc, Mutex,
-        mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
-    },
-    thread::{Builder, JoinHandle},
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Condvar, Mutex, PoisonError},
 };
 
+use countersign_domain::UnixTime;
 use rusqlite::Connection;
 
-use super::{failure::Outcome, job::Job};
+use super::failure::{Failure, Outcome};
 use crate::{clock::SharedClock, store::StoreError};
 
-/// The threads that read, each with a connection that cannot write, and the queue before them.
+/// Connections that cannot write, those that nobody reads with at the moment.
 pub(super) struct Readers {
-    queue: Option<SyncSender<Box<dyn Job>>>,
-    threads: Vec<JoinHandle<()>>,
+    idle: Mutex<Vec<Connection>>,
+    returned: Condvar,
+    clock: SharedClock,
+}
+
+/// A connection on loan.
+struct Loan<'a> {
+    readers: &'a Readers,
+    connection: Option<Connection>,
 }
 
 impl Readers {
-    /// Starts a thread for each connection. `queue` reads may wait.
-    pub(super) fn start(
-        connections: Vec<Connection>,
-        clock: &SharedClock,
-        queue: usize,
-    ) -> Result<Self, std::io::Error> {
-        let (queue, jobs) = sync_channel(queue);
-        let jobs = Arc::new(Mutex::new(jobs));
-        let mut readers = Self { queue: Some(queue), threads: Vec::new() };
-        for connection in connections {
-            let (jobs, clock) = (Arc::clone(&jobs), Arc::clone(clock));
-            let thread = Builder::new().name("sqlite-reader".into());
-            readers.threads.push(thread.spawn(move || run(&connection, &clock, &jobs))?);
-        }
-        Ok(readers)
+    /// Lends these connections.
+    pub(super) fn new(connections: Vec<Connection>, clock: SharedClock) -> Self {
+        Self { idle: Mutex::new(connections), returned: Condvar::new(), clock }
     }
 
-    /// Puts a job into the queue.
-    pub(super) fn submit(&self, job: Box<dyn Job>) -> Result<(), StoreError> {
-        let queue = self.queue.as_ref().ok_or(StoreError::Unavailable)?;
-        queue.try_send(job).map_err(|error| match error {
-            TrySendError::Full(_) => StoreError::Busy,
-            TrySendError::Disconnected(_) => StoreError::Unavailable,
+    /// Does `work`, all of whose reads are from the same moment.
+    pub(super) fn read<T>(
+        &self,
+        name: &'static str,
+        work: impl FnOnce(&Connection, UnixTime) -> Outcome<T>,
+    ) -> Result<T, StoreError> {
+        let loan = self.lend();
+        let now = self.clock.now();
+        at_one_moment(loan.connection(), |connection| work(connection, now)).map_err(|failure| {
+            failure.log(name, 1);
+            StoreError::Unavailable
         })
     }
-}
 
-impl Drop for Readers {
-    fn drop(&mut self) {
-        drop(self.queue.take());
-        for thread in self.threads.drain(..) {
-            // It does not panic; and if it did, there would be nobody left to tell.
-            let _ = thread.join();
+    fn lend(&self) -> Loan<'_> {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            match idle.pop() {
+                Some(connection) => return Loan { readers: self, connection: Some(connection) },
+                // As long as others take to read.
+                None => idle = self.returned.wait(idle).unwrap_or_else(PoisonError::into_inner),
+            }
         }
     }
 }
 
-fn run(connection: &Connection, clock: &SharedClock, jobs: &Mutex<Receiver<Box<dyn Job>>>) {
-    // The lock is held while waiting, by one reader at a time, and let go before the job is done.
-    while let Some(mut job) = jobs.lock().ok().and_then(|jobs| jobs.recv().ok()) {
-        let result = match read(connection, clock, job.as_mut()) {
-            Ok(()) => Ok(()),
-            Err(failure) => {
-                failure.log(job.name(), 1);
-                Err(StoreError::Unavailable)
-            }
-        };
-        job.answer(result);
+impl Loan<'_> {
+    fn connection(&self) -> &Connection {
+        self.connection.as_ref().expect("it is given back at the end")
     }
 }
 
-/// All that one job reads is from the same moment.
-fn read(connection: &Connection, clock: &SharedClock, job: &mut dyn Job) -> Outcome<()> {
+impl Drop for Loan<'_> {
+    fn drop(&mut self) {
+        let mut idle = self.readers.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        idle.extend(self.connection.take());
+        self.readers.returned.notify_one();
+    }
+}
+
+fn at_one_moment<T>(connection: &Connection, work: impl FnOnce(&Connection) -> Outcome<T>) -> Outcome<T> {
     connection.prepare_cached("BEGIN")?.execute([])?;
-    let result = job.run(connection, clock.now());
+    // A mistake in one read must not leave the transaction open.
+    let result = catch_unwind(AssertUnwindSafe(|| work(connection))).unwrap_or(Err(Failure::Panicked));
     connection.prepare_cached("COMMIT")?.execute([])?;
     result
 }

@@ -7,6 +7,9 @@
 //! in the shared index of the log (`walFrames` in sqlite3.c: `sqlite3OsSync` comes before
 //! `walIndexWriteHdr`). So a reader, in whatever process, never sees what a power cut could still undo.
 //!
+//! What only informs is in no hurry: it is written along with the next operation that somebody waits for, or within
+//! a tenth of a second when nobody does. So it costs no sync of its own on a busy server.
+//!
 //! Checkpoints, which copy the log into the database, happen here and after the answers, never inside a
 //! commit: nobody waits for them, and a failed sync of the database file is seen rather than swallowed. Once a
 //! checkpoint has copied the whole log, the next commit starts at its beginning and overwrites it. The file is
@@ -14,11 +17,12 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicI32, Ordering},
         mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
     },
     thread::{Builder, JoinHandle},
+    time::Duration,
 };
 
 use rusqlite::Connection;
@@ -34,13 +38,36 @@ const MOST_IN_A_COMMIT: usize = 512;
 /// Pages in the log (4 KiB each) from which on it is copied into the database.
 const CHECKPOINT_PAGES: i32 = 2000;
 
+/// How long what is in no hurry waits for company.
+const COMPANY_WITHIN: Duration = Duration::from_millis(100);
+
 /// Called when a sync has failed, which nothing survives.
 pub(super) type OnSyncFailure = Box<dyn Fn() + Send>;
 
 /// The thread that writes, and the queue before it.
 pub(super) struct Writer {
-    queue: Option<SyncSender<Box<dyn Job>>>,
+    queue: Option<SyncSender<Message>>,
+    unhurried: Arc<Unhurried>,
+    most_unhurried: usize,
     thread: Option<JoinHandle<()>>,
+}
+
+/// What the thread is sent.
+enum Message {
+    /// Somebody waits for this.
+    Job(Box<dyn Job>),
+    /// There is something that is in no hurry.
+    Unhurried,
+}
+
+/// What is in no hurry.
+#[derive(Default)]
+struct Unhurried(Mutex<Vec<Box<dyn Job>>>);
+
+impl Unhurried {
+    fn take(&self) -> Vec<Box<dyn Job>> {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
 }
 
 impl Writer {
@@ -58,16 +85,39 @@ impl Writer {
             Ok(())
         };
         connection.wal_hook(Some(count)).map_err(std::io::Error::other)?;
-        let (queue, jobs) = sync_channel(queue);
-        let thread = Thread { connection, clock, log_pages, on_sync_failure };
-        let thread = Builder::new().name("sqlite-writer".into()).spawn(move || thread.run(&jobs))?;
-        Ok(Self { queue: Some(queue), thread: Some(thread) })
+        let (sender, messages) = sync_channel(queue);
+        let unhurried = Arc::<Unhurried>::default();
+        let thread =
+            Thread { connection, clock, log_pages, unhurried: Arc::clone(&unhurried), on_sync_failure };
+        let thread = Builder::new().name("sqlite-writer".into()).spawn(move || thread.run(&messages))?;
+        Ok(Self { queue: Some(sender), unhurried, most_unhurried: queue, thread: Some(thread) })
     }
 
     /// Puts a job into the queue.
     pub(super) fn submit(&self, job: Box<dyn Job>) -> Result<(), StoreError> {
+        self.send(Message::Job(job))
+    }
+
+    /// Puts a job aside that is in no hurry. It is done before any job that is submitted later.
+    pub(super) fn submit_unhurried(&self, job: Box<dyn Job>) -> Result<(), StoreError> {
+        let is_first = {
+            let mut unhurried = self.unhurried.0.lock().unwrap_or_else(PoisonError::into_inner);
+            if unhurried.len() >= self.most_unhurried {
+                return Err(StoreError::Busy);
+            }
+            unhurried.push(job);
+            unhurried.len() == 1
+        };
+        match is_first.then(|| self.send(Message::Unhurried)) {
+            // A thread that has so much to do takes it along.
+            None | Some(Ok(()) | Err(StoreError::Busy)) => Ok(()),
+            Some(Err(error)) => Err(error),
+        }
+    }
+
+    fn send(&self, message: Message) -> Result<(), StoreError> {
         let queue = self.queue.as_ref().ok_or(StoreError::Unavailable)?;
-        queue.try_send(job).map_err(|error| match error {
+        queue.try_send(message).map_err(|error| match error {
             TrySendError::Full(_) => StoreError::Busy,
             TrySendError::Disconnected(_) => StoreError::Unavailable,
         })
@@ -89,7 +139,17 @@ struct Thread {
     connection: Connection,
     clock: SharedClock,
     log_pages: Arc<AtomicI32>,
+    unhurried: Arc<Unhurried>,
     on_sync_failure: OnSyncFailure,
+}
+
+impl Message {
+    fn job(self) -> Option<Box<dyn Job>> {
+        match self {
+            Self::Job(job) => Some(job),
+            Self::Unhurried => None,
+        }
+    }
 }
 
 /// Why a transaction was not made.
@@ -106,11 +166,20 @@ enum Abandoned {
 struct SyncFailed;
 
 impl Thread {
-    fn run(self, jobs: &Receiver<Box<dyn Job>>) {
-        while let Ok(first) = jobs.recv() {
-            let mut batch = vec![first];
-            batch.extend(jobs.try_iter().take(MOST_IN_A_COMMIT - 1));
-            if self.process(batch).and_then(|()| self.checkpoint()).is_err() {
+    fn run(self, messages: &Receiver<Message>) {
+        loop {
+            let first = messages.recv();
+            let is_last = first.is_err();
+            let first = match first {
+                Ok(Message::Unhurried) => messages.recv_timeout(COMPANY_WITHIN).ok(),
+                first => first.ok(),
+            };
+            let hurried = first.into_iter().chain(messages.try_iter().take(MOST_IN_A_COMMIT - 1));
+            let hurried: Vec<_> = hurried.filter_map(Message::job).collect();
+            // After the queue, so that whatever was put aside before a job is taken with it; and before it.
+            let mut batch = self.unhurried.take();
+            batch.extend(hurried);
+            if !batch.is_empty() && self.process(batch).and_then(|()| self.checkpoint()).is_err() || is_last {
                 return;
             }
         }
@@ -130,8 +199,9 @@ impl Thread {
             && batch.len() > 1
             && !failure.concerns_all()
         {
-            // One of them is at fault; the others shall not suffer for it.
-            return batch.into_iter().try_for_each(|job| self.process(vec![job]));
+            // One of them is at fault; the others shall not suffer for it, and not wait for a sync each.
+            let second_half = batch.split_off(batch.len() / 2);
+            return self.process(batch).and_then(|()| self.process(second_half));
         }
         self.refuse(batch, abandoned)
     }
