@@ -19,6 +19,13 @@ want_what_the_tests_need() {
   want 'gcc libc6-dev' compiles_c
   want openssl openssl version
   want strace strace -V
+  # The tests start servers of their own. Where the system has an init, the package also starts one, on its
+  # usual port and on loopback only: `systemctl disable --now redis-server` if it is not wanted.
+  want redis-server redis-server --version
+  want util-linux setpriv --version
+  # The loss of power is tested on disk images, where the tests run as root.
+  want mount mount --version
+  want e2fsprogs mkfs.ext4 -V
   want 'python3 python3-venv' python3 -c 'import ensurepip, venv'
   want ca-certificates test -s /etc/ssl/certs/ca-certificates.crt
 }

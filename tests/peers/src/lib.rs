@@ -1,0 +1,18 @@
+//! Real peers that tests start, on loopback: Redis, under a clock that the test moves if it wishes, and a
+//! TCP proxy that fails on order.
+
+mod availability;
+mod faulty_proxy;
+mod manual_redis_clock;
+mod process;
+mod redis_cluster;
+mod redis_server;
+mod resp;
+
+pub use availability::redis_or_skip;
+pub use faulty_proxy::{FaultyProxy, LostReply};
+pub use manual_redis_clock::ManualRedisClock;
+pub use process::stop as stop_process;
+pub use redis_cluster::RedisCluster;
+pub use redis_server::{RedisOptions, RedisServer};
+pub use resp::{RespConnection, Value};
