@@ -5,18 +5,20 @@ use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{
     net::TcpListener,
     runtime::Handle,
+    sync::Semaphore,
     task::JoinHandle,
     time::{Instant, timeout_at},
 };
 
 use crate::{
     clock::SharedClock,
-    config::{Config, LimitsConfig, TlsConfig},
+    config::{Config, LimitsConfig, ServerConfig, TlsConfig},
     core::Core,
     enrollment::Origins,
     foundation::{Foundation, FoundationError, Opener},
     grpc,
     ids::{Ids, IdsError},
+    peers,
     push::{
         PushChannel,
         apns::{Apns, ApnsConfig, InvalidApnsConfig},
@@ -25,7 +27,11 @@ use crate::{
     },
     random::SharedRandom,
     server_keys::{ServerKeyError, ServerKeys},
-    store::{Challenges, Devices, Secrets, StoreError, sqlite::DirectoryLock},
+    store::{
+        Challenges, Devices, Secrets, StoreError, Wakeups,
+        redis::{RedisConfig, RedisError, RedisStore},
+        sqlite::DirectoryLock,
+    },
     tasks::Tasks,
     upkeep, web,
     wire::{self, Limits, Shutdown},
@@ -39,6 +45,9 @@ const RESERVE: Duration = Duration::from_secs(2);
 
 /// hyper reads no HTTP/1 head with less.
 const LEAST_HTTP1_HEAD_BYTES: usize = 8192;
+
+/// Of those who wait for a challenge, so many read it again at a time.
+const TURNS_TO_READ_AGAIN: usize = 256;
 
 /// A server that is up.
 pub struct App {
@@ -64,6 +73,9 @@ pub enum StartError {
     /// The store does not answer.
     #[error("the database does not answer: see the log")]
     Store(#[from] StoreError),
+    /// Redis refuses this server, or would lose challenges.
+    #[error(transparent)]
+    Redis(#[from] RedisError),
     /// The APNs settings.
     #[error(transparent)]
     Apns(#[from] InvalidApnsConfig),
@@ -92,19 +104,24 @@ impl App {
         clock: SharedClock,
         random: SharedRandom,
     ) -> Result<Self, StartError> {
-        let Config { server, tls, limits, apns, log: _ } = config;
-        let foundation = Foundation::open(
-            &server.data_dir,
-            &server.master_key_file,
-            Opener::Server,
-            Arc::clone(&clock),
-            Arc::clone(&random),
-        )?;
+        let Config { server, tls, limits, redis, apns, log: _ } = config;
+        let is_sharing = redis.is_some();
+        let mut foundation = foundation(&server, is_sharing, &clock, &random).await?;
         foundation.store.ping().await?;
         let topics: Arc<[String]> =
             apns.as_ref().map_or_else(Default::default, |apns| apns.topics.as_slice().into());
-        let core = Arc::new(core(&foundation, apns, clock, Arc::clone(&random)).await?);
-        upkeep::finish_revocations(&core).await?;
+        let challenges = ChallengeStore::open(redis, &foundation, &random).await?;
+        let core = Arc::new(core(&foundation, challenges, apns, clock, Arc::clone(&random)).await?);
+        if is_sharing {
+            foundation.share()?;
+        }
+        // What cannot be finished while Redis is away is finished once it answers.
+        match upkeep::finish_revocations(&core).await {
+            Err(_) if core.wakeups.is_some() => {}
+            finished => finished?,
+        }
+        // Only tells; the store has logged why, if it cannot.
+        let _ = upkeep::compare_clocks(&core).await;
 
         let listen = |source| StartError::Listen { address: server.listen, source };
         let listener = TcpListener::bind(server.listen).await.map_err(listen)?;
@@ -189,6 +206,7 @@ impl Serving {
         let (drained, began) = tokio::select! {
             served = served => served,
             () = upkeep::run(Arc::clone(&self.core)) => return,
+            () = peers::listen(&self.core) => return,
         };
         // What is cut here is at worst a commit whose caller hears nothing and asks again, or a push.
         let rest = async {
@@ -208,15 +226,59 @@ impl Serving {
     }
 }
 
+async fn foundation(
+    server: &ServerConfig,
+    is_sharing: bool,
+    clock: &SharedClock,
+    random: &SharedRandom,
+) -> Result<Foundation, FoundationError> {
+    let ServerConfig { data_dir, master_key_file, .. } = server;
+    let (clock, random) = (Arc::clone(clock), Arc::clone(random));
+    if is_sharing {
+        Foundation::open_sharing(data_dir, master_key_file, clock, random).await
+    } else {
+        Foundation::open(data_dir, master_key_file, Opener::Server, clock, random)
+    }
+}
+
+/// Where challenges lie, and how other servers are heard that use the same.
+struct ChallengeStore {
+    challenges: Arc<dyn Challenges>,
+    left_behind: Option<Arc<dyn Challenges>>,
+    wakeups: Option<Arc<dyn Wakeups>>,
+}
+
+impl ChallengeStore {
+    /// In Redis if it is configured, otherwise in the data directory.
+    async fn open(
+        redis: Option<RedisConfig>,
+        foundation: &Foundation,
+        random: &SharedRandom,
+    ) -> Result<Self, RedisError> {
+        let Some(config) = redis else {
+            let challenges = Arc::clone(&foundation.store) as _;
+            return Ok(Self { challenges, left_behind: None, wakeups: None });
+        };
+        let store = Arc::new(RedisStore::open(&config, Arc::clone(random)).await?);
+        tracing::info!(redis.address = %config.address(), "challenges lie in Redis");
+        Ok(Self {
+            challenges: Arc::clone(&store) as _,
+            left_behind: Some(Arc::clone(&foundation.store) as _),
+            wakeups: Some(store),
+        })
+    }
+}
+
 async fn core(
     foundation: &Foundation,
+    challenges: ChallengeStore,
     apns: Option<ApnsConfig>,
     clock: SharedClock,
     random: SharedRandom,
 ) -> Result<Core, StartError> {
     let Foundation { store, keyring, .. } = foundation;
     let secrets: Arc<dyn Secrets> = Arc::clone(store) as _;
-    let challenges: Arc<dyn Challenges> = Arc::clone(store) as _;
+    let ChallengeStore { challenges, left_behind, wakeups } = challenges;
     let devices: Arc<dyn Devices> = Arc::clone(store) as _;
     let ids = Ids::open(Arc::clone(&secrets), keyring, Arc::clone(&random)).await?;
     let server_keys =
@@ -245,10 +307,13 @@ async fn core(
         ids,
         server_keys,
         challenges,
+        challenges_left_behind: left_behind,
+        wakeups,
         applications: Arc::clone(store) as _,
         devices,
         enrollments: Arc::clone(store) as _,
         challenge_waiters: Arc::default(),
+        turns_to_read_again: Semaphore::new(TURNS_TO_READ_AGAIN),
         enrollment_waiters: Arc::default(),
         dispatcher,
         tasks: Tasks::default(),

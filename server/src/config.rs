@@ -12,6 +12,7 @@ mod apns;
 mod error;
 mod limits;
 mod log;
+mod redis;
 mod server;
 mod setting;
 mod sources;
@@ -27,7 +28,7 @@ pub use self::{
     server::ServerConfig,
     tls::TlsConfig,
 };
-use crate::push::apns::ApnsConfig;
+use crate::{push::apns::ApnsConfig, store::redis::RedisConfig};
 
 /// A configuration file that sets nothing: every key with its default, commented out, and what it is for.
 pub const DEFAULT: &str = include_str!("config/default.toml");
@@ -41,6 +42,8 @@ pub struct Config {
     pub tls: TlsConfig,
     /// What one caller may take of the server.
     pub limits: LimitsConfig,
+    /// Where challenges lie, when it is not the data directory.
+    pub redis: Option<RedisConfig>,
     /// Access to Apple's push service; none when it is not set up.
     pub apns: Option<ApnsConfig>,
     /// What is logged, and how.
@@ -70,6 +73,7 @@ pub fn load(
         server: server::read(sources.section("server"), &tls, &terminated_by_proxy)?,
         tls,
         limits: limits::read(sources.section("limits"))?,
+        redis: redis::read(sources.section("redis"))?,
         apns: apns::read(sources.section("apns"))?,
         log: log::read(sources.section("log"))?,
     })

@@ -13,6 +13,7 @@ use countersign_proto::{
     statement::{BindingStatement, Envelope},
 };
 use prost::Message as _;
+use tokio::sync::Semaphore;
 
 use crate::{
     clock::SharedClock,
@@ -23,7 +24,7 @@ use crate::{
     refusal::Refusal,
     server_keys::{NoValidKey, ServerKeys},
     store::{
-        Applications, Challenges, Devices, Enrollments,
+        Applications, Challenges, Devices, Enrollments, Wakeups,
         applications::Application,
         devices::{DeviceRow, UserKey},
     },
@@ -52,6 +53,10 @@ pub struct Core {
     pub server_keys: ServerKeys,
     /// Short-lived state.
     pub challenges: Arc<dyn Challenges>,
+    /// Challenges of the time before they moved to where they lie now: nobody asks for them any more.
+    pub challenges_left_behind: Option<Arc<dyn Challenges>>,
+    /// What other servers tell, where several share the challenges.
+    pub wakeups: Option<Arc<dyn Wakeups>>,
     /// Login backends.
     pub applications: Arc<dyn Applications>,
     /// Users' devices.
@@ -60,6 +65,8 @@ pub struct Core {
     pub enrollments: Arc<dyn Enrollments>,
     /// Who waits for a challenge.
     pub challenge_waiters: Arc<Waiters<ChallengeId>>,
+    /// Of those who wait for a challenge, so many read it again at a time.
+    pub turns_to_read_again: Semaphore,
     /// Who waits for an enrolment.
     pub enrollment_waiters: Arc<Waiters<EnrollmentId>>,
     /// Wakes devices.

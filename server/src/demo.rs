@@ -21,7 +21,7 @@ mod wire;
 
 use std::{io, path::PathBuf, process::ExitCode};
 
-use clap::Args;
+use clap::{Args, builder::NonEmptyStringValueParser};
 use countersign_proto::statement::Receipt;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -52,6 +52,10 @@ pub struct Demo {
     /// Where to write the receipt and its parts, to be kept; else they are gone when the demo ends.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    /// Keep challenges in this Redis, such as redis://127.0.0.1:6379, under keys of the demo's own that end by
+    /// themselves. Else they lie in an embedded file.
+    #[arg(long, value_name = "URL", value_parser = NonEmptyStringValueParser::new())]
+    redis: Option<String>,
     /// What of the server's log to print on standard error, as log.filter in the configuration.
     #[arg(long, value_name = "FILTER", default_value = "warn")]
     log: String,
@@ -62,7 +66,7 @@ impl Demo {
     pub(crate) async fn run(self) -> CommandResult {
         let ends = Ends::catch().map_err(DemoError::Signals)?;
         let mut terminal = Terminal::new(self.yes);
-        let installation = Installation::start(&self.log).await?;
+        let installation = Installation::start(&self.log, self.redis.as_deref()).await?;
         let mut has_ended = false;
         let outcome = tokio::select! {
             outcome = self.play(&mut terminal, &installation, &mut has_ended) => outcome,
@@ -88,7 +92,7 @@ impl Demo {
     ) -> Result<(), DemoError> {
         let Installation { app, apple, .. } = installation;
         let traffic = Traffic::default();
-        introduce(terminal, installation);
+        introduce(terminal, installation, self.redis.is_some());
         let application = installation.create_application(APPLICATION).await?;
         let mut backend = Backend::connect(app.origin(), &application.api_key, &traffic).await?;
         let new_phone = NewPhone::open(&installation.phone_directory(), traffic.clone())?;
@@ -156,12 +160,13 @@ impl Ends {
     }
 }
 
-fn introduce(terminal: &Terminal, installation: &Installation) {
+fn introduce(terminal: &Terminal, installation: &Installation, is_on_redis: bool) {
     let Installation { app, apple, .. } = installation;
+    let store = if is_on_redis { "challenges in Redis" } else { "on a fresh store" };
     terminal.say(Style::Strong, "Countersign: a login is approved on a phone.");
     terminal.space();
     for part in [
-        format!("server     {} (the real one, on a fresh store)", app.origin()),
+        format!("server     {} (the real one, {store})", app.origin()),
         format!("server id  {}", app.server_id()),
         format!("push       {} (stands in for Apple, TLS and HTTP/2)", apple.base_url()),
         "phone      the real agent library, with keys of its own".to_owned(),

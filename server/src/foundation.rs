@@ -1,6 +1,8 @@
 //! What the server and the command line both stand on: the data directory, the master key, the store.
 
-use std::{path::Path, sync::Arc};
+use std::{path::Path, sync::Arc, time::Duration};
+
+use tokio::time::{Instant, interval};
 
 use crate::{
     clock::SharedClock,
@@ -17,7 +19,13 @@ pub struct Foundation {
     pub keyring: Arc<Keyring>,
     /// Held by a server, and by a first start until it has made the keys.
     pub lock: Option<DirectoryLock>,
+    directory: DataDirectory,
 }
+
+/// How long a server that shares the directory waits for another one's first start.
+const SHARE_WITHIN: Duration = Duration::from_secs(5);
+/// How often it looks meanwhile.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// Why a data directory cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -38,6 +46,9 @@ pub enum FoundationError {
 pub enum Opener {
     /// A server, which has it for itself.
     Server,
+    /// A server whose challenges lie elsewhere, beside others of the kind. At a first start it has the
+    /// directory for itself until [`Foundation::share`].
+    SharingServer,
     /// The command line, which works beside a server.
     CommandLine,
 }
@@ -56,11 +67,40 @@ impl Foundation {
         let is_first = !directory.database().exists();
         let lock = match opener {
             Opener::CommandLine if !is_first => None,
-            Opener::Server | Opener::CommandLine => Some(directory.lock_exclusive()?),
+            Opener::SharingServer if !is_first => Some(directory.lock_shared()?),
+            Opener::Server | Opener::SharingServer | Opener::CommandLine => Some(directory.lock_exclusive()?),
         };
         // Before the database: a start that is cut off in between finds the key, and no data without it.
         let keyring = Keyring::load_or_create(master_key_file, random, is_first)?;
         let store = SqliteStore::open(&directory.database(), clock, Options::default())?;
-        Ok(Self { store: Arc::new(store), keyring: Arc::new(keyring), lock })
+        Ok(Self { store: Arc::new(store), keyring: Arc::new(keyring), lock, directory })
+    }
+
+    /// [`Self::open`] as a [`Opener::SharingServer`]. While another server's first start has the directory for
+    /// itself, this one waits for it, 5 s at most.
+    pub async fn open_sharing(
+        data_dir: &Path,
+        master_key_file: &Path,
+        clock: SharedClock,
+        random: SharedRandom,
+    ) -> Result<Self, FoundationError> {
+        let deadline = Instant::now() + SHARE_WITHIN;
+        let mut looks = interval(LOOK_EVERY);
+        loop {
+            looks.tick().await;
+            let (clock, random) = (Arc::clone(&clock), Arc::clone(&random));
+            match Self::open(data_dir, master_key_file, Opener::SharingServer, clock, random) {
+                Err(FoundationError::Directory(DirectoryError::InUse(_))) if Instant::now() < deadline => {}
+                opened => return opened,
+            }
+        }
+    }
+
+    /// Lets other servers in that share the directory, now that the keys are made.
+    pub fn share(&mut self) -> Result<(), FoundationError> {
+        if let Some(lock) = self.lock.take() {
+            self.lock = Some(lock.share(&self.directory)?);
+        }
+        Ok(())
     }
 }

@@ -18,6 +18,7 @@ pub mod grpc;
 pub mod ids;
 pub mod keyring;
 pub mod login;
+pub mod peers;
 pub mod push;
 pub mod random;
 pub mod refusal;

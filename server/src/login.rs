@@ -4,6 +4,7 @@ mod create;
 mod redeem;
 mod source;
 mod view;
+mod wait;
 
 use std::sync::Arc;
 
@@ -12,11 +13,7 @@ use countersign_proto::login;
 
 pub(crate) use create::duration;
 
-use crate::{
-    core::{Core, Wait},
-    refusal::Refusal,
-    store::applications::Application,
-};
+use crate::{core::Core, refusal::Refusal, store::applications::Application};
 
 /// The use cases of `LoginService`. Every call is of one application, and nothing crosses to another.
 #[derive(Clone)]
@@ -26,33 +23,6 @@ impl Login {
     /// On these foundations.
     pub fn new(core: Arc<Core>) -> Self {
         Self(core)
-    }
-
-    /// The challenge once it is settled, or as it is when the wait is over.
-    pub async fn wait_for(
-        &self,
-        application: &Application,
-        challenge_id: &str,
-        wait: Wait,
-    ) -> Result<login::Challenge, Refusal> {
-        let id: ChallengeId = challenge_id.parse().map_err(|_| Refusal::ChallengeNotFound)?;
-        let wait = wait.duration()?;
-        let mut is_over = wait.is_zero();
-        let mut over = self.0.clock.sleep(wait);
-        let registration = self.0.challenge_waiters.register(id);
-        loop {
-            let woken = registration.woken();
-            let challenge = self.own(application, id).await?;
-            if !challenge.state.is_pending() || is_over {
-                return self.describe(&challenge).await;
-            }
-            // At the expiry it is read again: the store seals it, and says so.
-            tokio::select! {
-                () = woken => {}
-                () = &mut over => is_over = true,
-                () = self.0.clock.sleep_until(challenge.expires_at) => {}
-            }
-        }
     }
 
     /// Withdraws a challenge; what is settled stays.

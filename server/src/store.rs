@@ -3,6 +3,8 @@
 //! [`Challenges`] is short-lived: what the pure functions of `countersign_domain::operation` load and write.
 //! The rest is the durable directory: [`Applications`], [`Devices`], [`Enrollments`], [`Secrets`].
 //!
+//! [`Wakeups`] tells of changes that another server made, where several share the challenges.
+//!
 //! Every change is a compare-and-set. What a method has acknowledged survives the process and the power.
 //! Each method that changes something takes its time at the commit, from the store's own clock.
 
@@ -10,14 +12,16 @@ pub mod applications;
 pub mod challenges;
 pub mod devices;
 pub mod enrollments;
+pub mod redis;
 pub mod secrets;
 pub mod sqlite;
+pub mod wakeups;
 
 use std::{future::Future, pin::Pin};
 
 pub use self::{
     applications::Applications, challenges::Challenges, devices::Devices, enrollments::Enrollments,
-    secrets::Secrets,
+    secrets::Secrets, wakeups::Wakeups,
 };
 
 /// What every method of a store returns.

@@ -7,6 +7,10 @@ use crate::{core::Core, store::StoreError, users::put_up_tombstone};
 /// How often. Server keys are read again as often, so that a new one is known before it signs.
 const EVERY: Duration = Duration::from_mins(1);
 
+/// How far the clocks of this machine and of the store may lie apart before the operator is told. Beyond 2 s no
+/// challenge can be created.
+const CLOCKS_WITHIN: Duration = Duration::from_secs(1);
+
 /// Runs until it is dropped.
 pub async fn run(core: Arc<Core>) {
     loop {
@@ -19,6 +23,7 @@ pub async fn run(core: Arc<Core>) {
 pub async fn once(core: &Core) {
     let _ = finish_revocations(core).await;
     let _ = forget(core).await;
+    let _ = compare_clocks(core).await;
     if let Err(error) = core.server_keys.renew().await {
         tracing::error!(error = %error, "cannot renew the server keys");
     }
@@ -35,8 +40,28 @@ pub async fn finish_revocations(core: &Core) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// Tells the operator when the store's clock, by which challenges expire, is another one than this machine's.
+pub async fn compare_clocks(core: &Core) -> Result<(), StoreError> {
+    let store = core.challenges.time().await?;
+    let own = core.clock.now();
+    let apart = store.since(own).max(own.since(store));
+    if apart > CLOCKS_WITHIN {
+        tracing::warn!(
+            clock.own = %own,
+            clock.store = %store,
+            clock.seconds_apart = apart.as_secs_f64(),
+            "this machine's clock and Redis' differ: beyond 2 s no challenge can be created; see to it that \
+             both keep time (NTP)"
+        );
+    }
+    Ok(())
+}
+
 async fn forget(core: &Core) -> Result<(), StoreError> {
     while core.challenges.clean().await? > 0 {}
+    if let Some(left_behind) = &core.challenges_left_behind {
+        while left_behind.clean().await? > 0 {}
+    }
     while core.enrollments.clean().await? > 0 {}
     Ok(())
 }

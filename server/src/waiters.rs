@@ -52,6 +52,14 @@ impl<K: Copy + Eq + Hash> Waiters<K> {
             waiting.notify.notify_waiters();
         }
     }
+
+    /// Tells everybody to read again.
+    pub fn wake_all(&self) {
+        let waiters = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for waiting in waiters.values() {
+            waiting.notify.notify_waiters();
+        }
+    }
 }
 
 impl<K: Copy + Eq + Hash> Registration<K> {

@@ -40,8 +40,8 @@ impl Value {
         }
     }
 
-    /// As TOML, cut to a length that a log line bears. A key pasted where its file's path belongs is not
-    /// shown.
+    /// As TOML, cut to a length that a log line bears. A key pasted where its file's path belongs, and a
+    /// URL with a password in it wherever it was put, are not shown.
     fn shown(&self) -> String {
         let shown = match self {
             Self::Untyped(text) | Self::Text(text) => format!("{text:?}"),
@@ -52,6 +52,9 @@ impl Value {
         };
         if shown.contains("PRIVATE KEY") {
             return "(a private key, not shown)".to_owned();
+        }
+        if shown.contains("://") && shown.contains('@') {
+            return "(not shown: it may hold a password)".to_owned();
         }
         match shown.char_indices().nth(SHOWN_CHARS) {
             Some((end, _)) => format!("{}...", &shown[..end]),
@@ -166,8 +169,17 @@ impl Setting {
             Origin::CommandLine => format!("--{}", self.key.replace('_', "-")),
             _ => self.name(),
         };
-        let value = self.value.as_ref().map_or_else(|| "(not set)".to_owned(), Value::shown);
+        let value = match &self.value {
+            None => "(not set)".to_owned(),
+            Some(_) if self.may_hold_a_password() => "(not shown: it may hold a password)".to_owned(),
+            Some(value) => value.shown(),
+        };
         ConfigError::Value { origin: self.origin.clone(), key, value, allowed: allowed.to_owned() }
+    }
+
+    /// Whatever is wrong with it: of a URL that cannot be read nobody can tell where the password is.
+    fn may_hold_a_password(&self) -> bool {
+        (self.section, self.key) == ("redis", "url")
     }
 
     /// The error that says that `other`, which is not set, is needed beside this one.

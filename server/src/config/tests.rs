@@ -5,6 +5,7 @@ use tempfile::TempDir;
 
 use super::*;
 
+mod redis;
 mod refusals;
 
 /// A directory with a configuration file and whatever that names.
@@ -61,6 +62,7 @@ fn the_defaults_are_safe_on_loopback() {
     assert_eq!(config.server.master_key_file, Path::new("countersign-data/master.key"));
     assert_eq!(config.server.public_origin(config.server.listen), "http://127.0.0.1:8443");
     assert!(matches!(config.tls, TlsConfig::Off));
+    assert!(config.redis.is_none());
     assert!(config.apns.is_none());
     assert_eq!(config.limits.drain, Duration::from_secs(20));
     assert_eq!(config.log, LogConfig { format: LogFormat::Text, filter: "info".to_owned() });

@@ -8,6 +8,7 @@ use std::{
 };
 
 use countersign_fakes::apns::ApnsStandIn;
+use data_encoding::HEXLOWER;
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -19,7 +20,7 @@ use crate::{
     clock::{Clock as _, SystemClock},
     config::{self, Config, Overrides},
     foundation::{Foundation, Opener},
-    random::SystemRandom,
+    random::{self, SystemRandom},
 };
 
 /// The app that phones are woken in.
@@ -33,15 +34,15 @@ pub(super) struct Installation {
 }
 
 impl Installation {
-    /// Starts all, and the log with `filter`.
-    pub(super) async fn start(filter: &str) -> Result<Self, DemoError> {
+    /// Starts all, and the log with `filter`; with `redis`, its URL, challenges lie there.
+    pub(super) async fn start(filter: &str, redis: Option<&str>) -> Result<Self, DemoError> {
         let directory = tempfile::Builder::new()
             .prefix("countersign-demo-")
             .tempdir()
             .map_err(DemoError::file(std::env::temp_dir()))?;
         let apple = ApnsStandIn::start(&[TOPIC], || SystemClock.now().as_seconds()).await;
         let apple = apple.map_err(DemoError::StandIn)?;
-        let config = configuration(directory.path(), &apple, filter)?;
+        let config = configuration(directory.path(), &apple, filter, redis)?;
         log::install(&config.log);
         let app = App::start(config, Arc::new(SystemClock), Arc::new(SystemRandom)).await?;
         Ok(Self { app, apple, directory })
@@ -77,7 +78,12 @@ impl Installation {
 
 /// A configuration as an operator would write it, read as `serve` reads it. The environment is left out: it may
 /// be set for a real server.
-fn configuration(directory: &Path, apple: &ApnsStandIn, filter: &str) -> Result<Config, DemoError> {
+fn configuration(
+    directory: &Path,
+    apple: &ApnsStandIn,
+    filter: &str,
+    redis: Option<&str>,
+) -> Result<Config, DemoError> {
     let write = |name: &str, content: &str| {
         let path = directory.join(name);
         fs::write(&path, content).map_err(DemoError::file(&path))?;
@@ -96,6 +102,11 @@ fn configuration(directory: &Path, apple: &ApnsStandIn, filter: &str) -> Result<
             "ca_file": write("apns-ca.pem", apple.ca_pem())?,
         },
         "log": { "filter": filter },
+        "redis": {
+            "url": redis.unwrap_or_default(),
+            // Not a real installation's keys. They end by themselves within the hour.
+            "key_prefix": format!("countersign-demo-{}:", HEXLOWER.encode(&random::bytes::<4>(&SystemRandom))),
+        },
     });
     let settings = toml::to_string(&settings).expect("tables of texts can be written as TOML");
     let file = write("countersign.toml", &settings)?;

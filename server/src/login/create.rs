@@ -95,12 +95,21 @@ async fn create(core: &Arc<Core>, asked: &Asked) -> Result<CreateChallengeRespon
                     core.announce_end_of(id);
                 }
                 wake(core, &challenge, known.devices);
+                hear_of(core, &challenge);
                 return Ok(answer(core, &challenge, &[]));
             }
             CreateOutcome::Repeated(challenge) => {
                 check_own(core, asked, &challenge)?;
                 core.announce(&challenge);
+                // In this order: what has ended has been noted.
+                let is_being_told = core.dispatcher.is_waking(&challenge.id.to_string());
                 let deliveries = core.challenges.deliveries(challenge.id).await?;
+                // Whoever wrote it never learned that it did, or died: nobody has woken the devices. Where two
+                // servers do after all, push services show one notification (`apns-collapse-id`).
+                if challenge.state.is_pending() && deliveries.is_empty() && !is_being_told {
+                    wake(core, &challenge, known.devices);
+                    hear_of(core, &challenge);
+                }
                 return Ok(answer(core, &challenge, &deliveries));
             }
             CreateOutcome::AttemptReused => return Err(Refusal::AttemptReused),
@@ -183,6 +192,18 @@ fn wake(core: &Core, challenge: &ChallengeRecord, devices: Vec<DeviceRow>) {
         Some(DeviceToWake { device_id: device.id.to_string(), target })
     });
     core.dispatcher.wake(&challenge.id.to_string(), challenge.expires_at, targets.collect());
+}
+
+/// Should another server settle it, this one stops its pushes. Only informs; the store has logged why, if not.
+fn hear_of(core: &Arc<Core>, challenge: &ChallengeRecord) {
+    let user = challenge.id.user();
+    if challenge.asked.iter().any(|device| device.has_push_target)
+        && let Some(wakeups) = core.wakeups.clone()
+    {
+        core.tasks.start(async move {
+            let _ = wakeups.watch(user).await;
+        });
+    }
 }
 
 fn answer(

@@ -117,6 +117,11 @@ impl Dispatcher {
         }
     }
 
+    /// Whether deliveries of the challenge are under way here.
+    pub fn is_waking(&self, challenge_id: &str) -> bool {
+        self.context.running().contains_key(challenge_id)
+    }
+
     /// The challenge needs no more waking: its deliveries end, whatever they are at.
     pub fn settled(&self, challenge_id: &str) {
         if let Some(running) = self.context.running().get(challenge_id) {

@@ -13,6 +13,7 @@ use countersign_proto::{
     receipt::{self, Expected},
     statement::Receipt,
 };
+use countersign_test_peers::{RedisServer, Value, redis_or_skip};
 use tokio::time::timeout;
 
 /// The demo waits 5 s for a login to expire; a busy machine may need longer for all the rest.
@@ -47,10 +48,38 @@ struct Ended {
 
 #[tokio::test]
 async fn the_demo_plays_all_logins_and_proves_the_approved_one() {
+    plays_all_and_proves_one(&[]).await;
+}
+
+#[tokio::test]
+async fn it_plays_the_same_on_redis_and_leaves_nothing_there_for_long() {
+    if !redis_or_skip() {
+        return;
+    }
+    let redis = RedisServer::start().await.expect("Redis starts");
+    let stdout = plays_all_and_proves_one(&["--redis", &redis.url()]).await;
+    assert!(stdout.contains("challenges in Redis"), "{stdout}");
+    let Value::Array(keys) = redis.command(&["KEYS", "*"]).await.expect("an answer") else { panic!("keys") };
+    assert!(!keys.is_empty(), "challenges lay there");
+    for key in keys {
+        let Value::Bulk(key) = key else { panic!("a name: {key:?}") };
+        let key = String::from_utf8(key).expect("text");
+        assert!(key.starts_with("countersign-demo-"), "{key}");
+        let Value::Integer(life) = redis.command(&["TTL", &key]).await.expect("an answer") else {
+            panic!("{key}")
+        };
+        assert!((1..=3600).contains(&life), "{key} lives for {life} s");
+    }
+}
+
+/// Returns what was printed.
+async fn plays_all_and_proves_one(more: &[&str]) -> String {
     let place = tempfile::tempdir().expect("a temporary directory");
     let (out, temporary) = (place.path().join("out"), place.path().join("tmp"));
     fs::create_dir(&temporary).expect("it is made");
-    let ended = demo(&temporary, &["--yes", "--out", &out.display().to_string()]).await;
+    let receipts = out.display().to_string();
+    let arguments = [&["--yes", "--out", &receipts], more].concat();
+    let ended = demo(&temporary, &arguments).await;
     assert!(ended.is_success, "{}{}", ended.stdout, ended.stderr);
     assert_eq!(ended.stderr, "", "nothing goes wrong, so nothing is logged");
     assert!(ended.stdout.lines().all(|line| line.chars().count() <= 80), "it fits 80 columns");
@@ -62,6 +91,7 @@ async fn the_demo_plays_all_logins_and_proves_the_approved_one() {
     openssl_verifies(&ended.stdout, &out);
     let left = fs::read_dir(&temporary).expect("it is there").count();
     assert_eq!(left, 0, "nothing is left behind");
+    ended.stdout
 }
 
 #[tokio::test]

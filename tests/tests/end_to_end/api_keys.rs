@@ -70,7 +70,7 @@ async fn whoever_calls_learns_who_he_is() {
     let told = backend.login.clone().get_application(GetApplicationRequest {}).await.expect("a good key");
     let told = told.into_inner();
     assert_eq!((told.application_id.as_str(), told.name.as_str()), (&*backend.application_id, "Shop"));
-    assert_eq!(told.server_id, world.app.server_id());
+    assert_eq!(told.server_id, world.server_id());
     assert_eq!(told.server_time, Some(world.now().to_wire()));
     let policy = told.policy.expect("a policy");
     assert_eq!((policy.match_code_digits, policy.max_pending_challenges), (3, 1));

@@ -30,6 +30,8 @@ use countersign_proto::{
     time::UnixTime,
 };
 
+use crate::soon::soon;
+
 /// The only app that the stand-in and the client know.
 pub(crate) const TOPIC: &str = "com.example.login";
 /// A device token of the usual form.
@@ -121,11 +123,6 @@ pub(crate) fn wake_up() -> WakeUp {
 
 pub(crate) async fn push(apns: &Apns, device_token: &str) -> Outcome {
     soon(apns.send(&target(device_token), &wake_up())).await
-}
-
-/// What is waited for comes, or the test fails.
-pub(crate) async fn soon<T>(future: impl Future<Output = T>) -> T {
-    tokio::time::timeout(Duration::from_secs(20), future).await.expect("it comes in time")
 }
 
 /// The reason of an outcome that is worth a retry, and the provider's wish.

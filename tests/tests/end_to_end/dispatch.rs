@@ -20,7 +20,10 @@ use tokio::{
     sync::{Mutex, mpsc},
 };
 
-use crate::apns::{START, Scene, soon, target};
+use crate::{
+    apns::{START, Scene, target},
+    soon::soon,
+};
 
 const CHALLENGE: &str = "chl_1";
 

@@ -129,7 +129,7 @@ async fn the_binding_is_the_servers_signed_word() {
     let binding: BindingStatement =
         envelope::open(described.binding.as_ref().expect("a binding"), key.key).expect("it holds");
     let expected = BindingStatement {
-        server_id: world.app.server_id().to_owned(),
+        server_id: world.server_id().to_owned(),
         application_id: backend.application_id.clone(),
         user_id: "anna".to_owned(),
         device_id: device.device_id,

@@ -25,7 +25,7 @@ const UPKEEP: Duration = Duration::from_mins(1);
 /// Moves the clock, and waits until the upkeep that is due then has been done: it sleeps again.
 async fn upkeep_at(world: &World, to: UnixTime) {
     world.clock.set(to);
-    world.clock.asleep_until(to.plus(UPKEEP)).await;
+    world.each_asleep_until(to.plus(UPKEEP)).await;
 }
 
 fn keys_made(world: &World) -> i64 {
@@ -43,7 +43,7 @@ fn verified(
     min: Option<u64>,
 ) -> Result<VerifiedReceipt, Refusal> {
     let expected = Expected { min_key_version: min, ..Expected::default() };
-    receipt::verify(redeemed.receipt.as_ref().expect("a receipt"), world.app.server_id(), &expected)
+    receipt::verify(redeemed.receipt.as_ref().expect("a receipt"), world.server_id(), &expected)
 }
 
 async fn log_in(backend: &Backend, device: &Device, attempt: &str) -> RedeemChallengeResponse {
@@ -64,7 +64,7 @@ async fn the_next_key_is_made_90_days_before_the_end_and_begins_two_minutes_late
     assert_eq!((first.version, first.not_before), (1, START.minus(Duration::from_hours(24))));
     assert_eq!(first.not_after, first.not_before.plus(Duration::from_hours(365 * 24)));
 
-    world.clock.asleep_until(START.plus(UPKEEP)).await;
+    world.each_asleep_until(START.plus(UPKEEP)).await;
     let early = START.plus(RENEWED_AFTER).minus(Duration::from_millis(1));
     upkeep_at(&world, early).await;
     assert_eq!(keys_made(&world), 1, "not yet");
@@ -86,7 +86,7 @@ async fn devices_take_the_next_key_and_receipts_hold_across_the_change() {
     let backend = world.backend("Shop").await;
     let device = world.enroll(&backend, "anna").await;
     let before = log_in(&backend, &device, "before").await;
-    world.clock.asleep_until(START.plus(UPKEEP)).await;
+    world.each_asleep_until(START.plus(UPKEEP)).await;
     let due = START.plus(RENEWED_AFTER);
     upkeep_at(&world, due).await;
 
@@ -121,7 +121,7 @@ async fn a_device_that_slept_through_the_change_asks_for_the_new_key() {
     let world = World::start().await;
     let backend = world.backend("Shop").await;
     let device = world.enroll(&backend, "anna").await;
-    world.clock.asleep_until(START.plus(UPKEEP)).await;
+    world.each_asleep_until(START.plus(UPKEEP)).await;
     let due = START.plus(RENEWED_AFTER);
     upkeep_at(&world, due).await;
     world.clock.set(due.plus(LEAD));
@@ -134,16 +134,16 @@ async fn a_restart_keeps_the_keys() {
     let world = World::start().await;
     let backend = world.backend("Shop").await;
     let device = world.enroll_by_hand(&backend, "anna", 1).await;
-    world.clock.asleep_until(START.plus(UPKEEP)).await;
+    world.each_asleep_until(START.plus(UPKEEP)).await;
     let due = START.plus(RENEWED_AFTER);
     upkeep_at(&world, due).await;
     world.clock.set(due.plus(LEAD));
     let key = device.account(&world).await.expect("its account").server_key;
-    let server_id = world.app.server_id().to_owned();
+    let server_id = world.server_id().to_owned();
     let world = world.restart().await;
     let device = device.reconnected(&world).await;
     assert_eq!(device.account(&world).await.expect("its account").server_key, key);
-    assert_eq!(world.app.server_id(), server_id);
+    assert_eq!(world.server_id(), server_id);
     assert_eq!(keys_made(&world), 2);
 }
 

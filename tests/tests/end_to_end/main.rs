@@ -1,17 +1,12 @@
-//! Tests over real sockets: the server's parts and the whole, against the stand-ins.
+//! Tests over real sockets: the server's parts and the whole, against the stand-ins. Challenges lie in the data
+//! directory.
 
-mod api_keys;
 mod apns;
-mod attempts;
 mod captured_log;
-mod device_calls;
 mod dispatch;
-mod enrollment;
-mod key_rollover;
-mod login;
-mod refusals;
-mod revocation;
-mod tampering;
-mod users;
-mod wire;
-mod world;
+#[path = "suite.rs"]
+mod suite;
+
+use suite::{soon, world};
+
+const STORE: world::Store = world::Store::Embedded;

@@ -120,7 +120,7 @@ async fn of_redemptions(world: &World, backend: &Backend, device: &ByHand, met: 
 async fn of_the_store(world: &World, backend: &Backend, met: &mut Met) {
     let database = world.database();
     database.execute_batch("BEGIN IMMEDIATE").expect("the lock is free");
-    let refused = backend.try_create(asking("anna", "busy")).await;
+    let refused = backend.try_start(enrolling("otto")).await;
     database.execute_batch("ROLLBACK").expect("it is held");
     met.meet(ErrorReason::RateLimited, refused);
     database.execute_batch("ALTER TABLE devices RENAME TO away").expect("a table of the server");
@@ -141,7 +141,7 @@ async fn of_a_clock_that_jumps(met: &mut Met) {
 async fn of_a_server_that_goes_away(world: &World, backend: &Backend, met: &mut Met) {
     let (challenge, _) = backend.create("anna", "waiting").await;
     let wait = backend.wait_for(&challenge.challenge_id, 25);
-    let (told, ()) = world.meanwhile(wait, at(145), async { world.app.shutdown() }).await;
+    let (told, ()) = world.meanwhile(wait, at(145), async { world.shutdown() }).await;
     met.meet(ErrorReason::ShuttingDown, told);
 }
 
@@ -152,6 +152,6 @@ async fn whoever_waits_for_an_enrolment_is_told_of_the_shutdown_too() {
     let id = backend.start_enrollment("anna").await.enrollment.expect("an enrolment").enrollment_id;
     let wait = backend.wait_for_enrollment(&id, countersign_proto::login::EnrollmentState::Pending, 25);
     let next_look = at(0).plus(std::time::Duration::from_millis(250));
-    let (told, ()) = world.meanwhile(wait, next_look, async { world.app.shutdown() }).await;
+    let (told, ()) = world.meanwhile(wait, next_look, async { world.shutdown() }).await;
     refused(told, ErrorReason::ShuttingDown);
 }

@@ -2,16 +2,18 @@
 
 mod backend;
 mod by_hand;
+mod front;
 mod refused;
+mod servers;
+mod shared;
 mod watched_clock;
 
-use std::{fs, path::Path, pin::Pin, sync::Arc, time::Duration};
+use std::{fs, net::SocketAddr, pin::Pin, sync::Arc, time::Duration};
 
 use countersign::{
     api_key::ApiKey,
     app::App,
     clock::Clock as _,
-    config::{self, Overrides},
     foundation::{Foundation, Opener},
     ids::Ids,
     random::SystemRandom,
@@ -34,7 +36,7 @@ use countersign_proto::{
 };
 use secrecy::ExposeSecret as _;
 use tempfile::TempDir;
-use tonic::transport::{Certificate, Channel, ClientTlsConfig};
+use tonic::transport::{Channel, Endpoint};
 
 pub(crate) use self::{
     backend::{Backend, Bearer, asking, enrolling, redeeming},
@@ -45,7 +47,8 @@ pub(crate) use self::{
     refused::{metadata_of, refused, refused_field},
     watched_clock::WatchedClock,
 };
-use crate::apns::soon;
+use self::{servers::Settings, shared::Shared};
+use crate::{STORE, soon::soon};
 
 /// When the tests' clock starts.
 pub(crate) const START: UnixTime = UnixTime::from_millis(1_800_000_000_000);
@@ -54,13 +57,24 @@ pub(crate) const TOPIC: &str = "org.example.login";
 /// A device token that Apple might give.
 pub(crate) const DEVICE_TOKEN: &str = "00fc13adff785122b4ad28809a3420982341241421348097878e577c991de8f0";
 
-/// A server on a data directory of its own, whose clock the test moves.
+/// Where a server keeps its challenges.
+#[expect(dead_code, reason = "each of the two test targets is for one of them")]
+pub(crate) enum Store {
+    /// In the data directory, which it has for itself.
+    Embedded,
+    /// In Redis. Two servers share the data directory, and successive calls go to them in turn.
+    Redis,
+}
+
+/// A server on a data directory of its own, whose clock the test moves; or two on one, see [`Store`].
 pub(crate) struct World {
-    pub(crate) app: App,
+    pub(crate) apps: Vec<App>,
+    /// What several servers have in common beside the data directory.
+    pub(crate) shared: Option<Shared>,
     pub(crate) clock: WatchedClock,
     pub(crate) apple: ApnsStandIn,
     pub(crate) directory: TempDir,
-    /// The server's certificate, when it speaks TLS.
+    /// The servers' certificate, when they speak TLS.
     certificate_pem: Option<String>,
 }
 
@@ -82,13 +96,7 @@ impl World {
 
     /// [`Self::start`] with other limits of connections and calls than those that are configured.
     pub(crate) async fn start_within(limits: Option<Limits>, more: &str) -> Self {
-        let clock = WatchedClock::new(START);
-        let apple_clock = clock.clone();
-        let apple = ApnsStandIn::start(&[TOPIC], move || apple_clock.now().as_seconds());
-        let apple = apple.await.expect("a port is free");
-        let directory = tempfile::tempdir().expect("a temporary directory");
-        let app = start_app(directory.path(), &apple, &clock, limits, more).await;
-        Self { app, clock, apple, directory, certificate_pem: None }
+        Self::start_as(Settings { limits, more, certificate_pem: None }).await
     }
 
     /// [`Self::start_within`], over TLS with a certificate for localhost.
@@ -103,17 +111,50 @@ impl World {
         let certificate = written("tls.pem", made.cert.pem());
         let key = written("tls.key", made.signing_key.serialize_pem());
         let tls = format!("[tls]\ncertificate_file = {certificate:?}\nprivate_key_file = {key:?}\n");
-        let world = Self::start_within(Some(limits), &tls).await;
-        Self { certificate_pem: Some(made.cert.pem()), ..world }
+        let certificate_pem = Some(made.cert.pem());
+        Self::start_as(Settings { limits: Some(limits), more: &tls, certificate_pem }).await
     }
 
-    /// Ends the server and starts another on the same data directory.
-    pub(crate) async fn restart(self) -> Self {
-        let Self { app, clock, apple, directory, .. } = self;
-        app.shutdown();
-        app.ended().await;
-        let app = start_app(directory.path(), &apple, &clock, None, "").await;
-        Self { app, clock, apple, directory, certificate_pem: None }
+    async fn start_as(settings: Settings<'_>) -> Self {
+        let shared = match STORE {
+            Store::Embedded => None,
+            Store::Redis => Shared::start(START).await,
+        };
+        let clock = WatchedClock::beside(shared.as_ref().map(Shared::clock), START);
+        let apple_clock = clock.clone();
+        let apple = ApnsStandIn::start(&[TOPIC], move || apple_clock.now().as_seconds());
+        let apple = apple.await.expect("a port is free");
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let mut world = Self { apps: Vec::new(), shared, clock, apple, directory, certificate_pem: None };
+        world.start_servers(settings).await;
+        world
+    }
+
+    /// Ends the servers and starts others on the same data directory.
+    pub(crate) async fn restart(mut self) -> Self {
+        self.shutdown();
+        for app in std::mem::take(&mut self.apps) {
+            app.ended().await;
+        }
+        self.start_servers(Settings::default()).await;
+        self
+    }
+
+    /// Begins to end the servers.
+    pub(crate) fn shutdown(&self) {
+        for app in &self.apps {
+            app.shutdown();
+        }
+    }
+
+    /// What devices and backends pin: all servers are one to them.
+    pub(crate) fn server_id(&self) -> &str {
+        self.apps[0].server_id()
+    }
+
+    /// Where a server listens; the first, if there are two.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.apps[0].address()
     }
 
     /// What the clock shows.
@@ -133,6 +174,13 @@ impl World {
             act.await
         };
         Box::pin(soon(async move { tokio::join!(wait, act) }))
+    }
+
+    /// Ends once each server has begun to sleep until `until`.
+    pub(crate) async fn each_asleep_until(&self, until: UnixTime) {
+        for _ in &self.apps {
+            self.clock.asleep_until(until).await;
+        }
     }
 
     /// Where the server's database and master key lie.
@@ -187,16 +235,11 @@ impl World {
         DeviceServiceClient::new(self.channel().await)
     }
 
-    /// A connection to the server.
+    /// A connection to the server; with two, to what spreads calls over them.
     pub(crate) async fn channel(&self) -> Channel {
-        let address = self.app.address();
-        let endpoint = match &self.certificate_pem {
-            None => Channel::from_shared(format!("http://{address}")).expect("an address"),
-            Some(pem) => {
-                let tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(pem));
-                let endpoint = Channel::from_shared(format!("https://localhost:{}", address.port()));
-                endpoint.expect("an address").tls_config(tls).expect("a certificate")
-            }
+        let endpoint = match &self.shared {
+            None => self.endpoint(0),
+            Some(shared) => Endpoint::from_shared(shared.front.origin()).expect("an address"),
         };
         endpoint.connect().await.expect("it listens")
     }
@@ -273,42 +316,4 @@ pub(crate) fn apns_profile(device_token: &str) -> DeviceProfile {
         push_target::Apns { device_token: device_token.to_owned(), topic: TOPIC.to_owned(), sandbox: false };
     let target = PushTarget { target: Some(push_target::Target::Apns(apns)) };
     DeviceProfile { push_target: Some(target), ..DeviceProfile::default() }
-}
-
-async fn start_app(
-    directory: &Path,
-    apple: &ApnsStandIn,
-    clock: &WatchedClock,
-    limits: Option<Limits>,
-    more: &str,
-) -> App {
-    let file = directory.join("countersign.toml");
-    fs::write(&file, configuration(directory, apple) + more).expect("it is written");
-    let config = config::load(Some(&file), [], Overrides::default()).expect("a good configuration");
-    let (clock, random) = (Arc::new(clock.clone()), Arc::new(SystemRandom));
-    let app = match limits {
-        Some(limits) => App::start_within(limits, config, clock, random).await,
-        None => App::start(config, clock, random).await,
-    };
-    app.expect("it starts")
-}
-
-fn configuration(directory: &Path, apple: &ApnsStandIn) -> String {
-    let write = |name: &str, content: &str| {
-        let path = directory.join(name);
-        fs::write(&path, content).expect("it is written");
-        path.display().to_string()
-    };
-    let key = apple.signing_key();
-    format!(
-        "[server]\nlisten = \"127.0.0.1:0\"\ndata_dir = {data:?}\n\
-         [apns]\nprivate_key_file = {key_file:?}\nkey_id = {key_id:?}\nteam_id = {team_id:?}\n\
-         topics = [{TOPIC:?}]\nproduction_url = {url:?}\nsandbox_url = {url:?}\nca_file = {ca_file:?}\n",
-        data = directory.join("data").display().to_string(),
-        key_file = write("apns.p8", &key.private_key_pem),
-        key_id = key.key_id,
-        team_id = key.team_id,
-        url = apple.base_url(),
-        ca_file = write("apns-ca.pem", apple.ca_pem()),
-    )
 }

@@ -2,10 +2,13 @@
 
 mod applications;
 mod malformed;
+mod moving;
 mod people;
 mod program;
 mod receipts;
+mod redis;
 mod secrets;
+mod servers;
 mod settings;
 mod shutdown;
 mod survival;

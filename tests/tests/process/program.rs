@@ -13,6 +13,7 @@ use tempfile::TempDir;
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, BufReader},
     process::{Child, Command},
+    sync::watch,
     task::JoinHandle,
 };
 
@@ -60,15 +61,19 @@ impl Place {
 
     /// Runs a command that ends by itself, in this directory.
     pub(crate) async fn run(&self, arguments: &[&str]) -> Ended {
-        let mut command = program(self.0.path(), PROGRAM, arguments);
-        let output = soon(command.stdin(Stdio::null()).output()).await.expect("it can be run");
-        let text = |bytes| String::from_utf8(bytes).expect("it prints UTF-8");
-        Ended { status: output.status, stdout: text(output.stdout), stderr: text(output.stderr) }
+        ended(&mut program(self.0.path(), PROGRAM, arguments)).await
     }
 
     /// Runs a command about applications or a server with this directory's configuration.
     pub(crate) async fn run_configured(&self, arguments: &[&str]) -> Ended {
         self.run(&[arguments, &["--config", "countersign.toml"]].concat()).await
+    }
+
+    /// [`Self::run_configured`] with these environment variables.
+    pub(crate) async fn run_in(&self, environment: &[(&str, &str)], arguments: &[&str]) -> Ended {
+        let arguments = [arguments, &["--config", "countersign.toml"]].concat();
+        let mut command = program(self.0.path(), PROGRAM, &arguments);
+        ended(command.envs(environment.iter().copied())).await
     }
 
     /// Starts the server, and waits until it says that it listens.
@@ -82,6 +87,14 @@ impl Place {
         Server::start(program(self.0.path(), PROGRAM, &arguments)).await
     }
 
+    /// [`Self::serve_with`] with these environment variables too.
+    pub(crate) async fn serve_in(&self, environment: &[(&str, &str)], options: &[&str]) -> Server {
+        let arguments = [&["serve", "--config", "countersign.toml"], options].concat();
+        let mut command = program(self.0.path(), PROGRAM, &arguments);
+        command.envs(environment.iter().copied());
+        Server::start(command).await
+    }
+
     /// [`Self::serve`] under strace, which ends with the server and writes to `to`.
     pub(crate) async fn serve_traced(&self, calls: &str, to: &Path) -> Server {
         let to = to.to_str().expect("a path in UTF-8");
@@ -90,6 +103,12 @@ impl Place {
         let arguments = [&tracer[..], &["serve", "--config", "countersign.toml"]].concat();
         Server::start(program(self.0.path(), "strace", &arguments)).await
     }
+}
+
+async fn ended(command: &mut Command) -> Ended {
+    let output = soon(command.stdin(Stdio::null()).output()).await.expect("it can be run");
+    let text = |bytes| String::from_utf8(bytes).expect("it prints UTF-8");
+    Ended { status: output.status, stdout: text(output.stdout), stderr: text(output.stderr) }
 }
 
 fn program(directory: &Path, program: impl AsRef<OsStr>, arguments: &[&str]) -> Command {
@@ -135,14 +154,16 @@ pub(crate) struct Server {
     /// As it told it.
     pub(crate) id: String,
     stdout: JoinHandle<String>,
-    stderr: JoinHandle<String>,
+    stderr: JoinHandle<()>,
+    log: watch::Receiver<String>,
 }
 
 impl Server {
     async fn start(mut command: Command) -> Self {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("it can be run");
-        let stderr = tokio::spawn(read(child.stderr.take().expect("a pipe")));
+        let (written, log) = watch::channel(String::new());
+        let stderr = tokio::spawn(follow(child.stderr.take().expect("a pipe"), written));
         let mut stdout = BufReader::new(child.stdout.take().expect("a pipe"));
         let mut line = String::new();
         soon(stdout.read_line(&mut line)).await.expect("a line");
@@ -151,12 +172,20 @@ impl Server {
             .strip_prefix("countersign listens on ")
             .and_then(|rest| rest.split_once("; server id "))
         else {
-            panic!("it does not listen: {line:?} {}", soon(stderr).await.expect("what it complains about"))
+            soon(stderr).await.expect("it was read");
+            panic!("it does not listen: {line:?} {}", *log.borrow())
         };
         let address = address.parse().expect("an address");
         let id = server_id.to_owned();
         let stdout = tokio::spawn(async move { line + &read(stdout).await });
-        Self { child, address, id, stdout, stderr }
+        Self { child, address, id, stdout, stderr, log }
+    }
+
+    /// Waits until its log says this, then or before.
+    pub(crate) async fn logged(&self, text: &str) {
+        let mut log = self.log.clone();
+        let says_so = soon(log.wait_for(|log| log.contains(text))).await;
+        assert!(says_so.is_ok(), "the server ended without it: {}", *self.log.borrow());
     }
 
     /// Sends it a signal, by its name without SIG.
@@ -170,7 +199,8 @@ impl Server {
     pub(crate) async fn ended(mut self) -> Ended {
         let status = soon(self.child.wait()).await.expect("it can be waited for");
         let stdout = soon(self.stdout).await.expect("it was read");
-        let stderr = soon(self.stderr).await.expect("it was read");
+        soon(self.stderr).await.expect("it was read");
+        let stderr = self.log.borrow().clone();
         Ended { status, stdout, stderr }
     }
 
@@ -180,6 +210,16 @@ impl Server {
         let ended = self.ended().await;
         assert_eq!(ended.status.code(), Some(0), "{ended:?}");
         ended
+    }
+}
+
+/// Puts what is written into `log`, as soon as a line is whole.
+async fn follow(pipe: impl AsyncRead + Unpin, log: watch::Sender<String>) {
+    let mut pipe = BufReader::new(pipe);
+    let mut line = String::new();
+    while pipe.read_line(&mut line).await.expect("a pipe of UTF-8 can be read") > 0 {
+        log.send_modify(|log| log.push_str(&line));
+        line.clear();
     }
 }
 

@@ -3,6 +3,8 @@
 mod flow;
 mod search;
 
+use countersign_test_peers::{RedisServer, redis_or_skip};
+
 use self::{
     flow::Flow,
     search::{Found, Secrets},
@@ -10,16 +12,25 @@ use self::{
 
 #[tokio::test]
 async fn a_log_of_everything_for_people_tells_no_secret() {
-    assert_tells_no_secret("text").await;
+    assert_tells_no_secret("text", "").await;
 }
 
 #[tokio::test]
 async fn a_log_of_everything_for_programs_tells_no_secret() {
-    assert_tells_no_secret("json").await;
+    assert_tells_no_secret("json", "").await;
 }
 
-async fn assert_tells_no_secret(format: &str) {
-    let Flow { secrets, log, errors, printed, challenge_ids } = Flow::run(format).await;
+#[tokio::test]
+async fn a_log_of_everything_with_challenges_in_redis_tells_no_secret() {
+    if !redis_or_skip() {
+        return;
+    }
+    let redis = RedisServer::start().await.expect("it starts");
+    assert_tells_no_secret("text", &format!("[redis]\nurl = {:?}\n", redis.url())).await;
+}
+
+async fn assert_tells_no_secret(format: &str, more: &str) {
+    let Flow { secrets, log, errors, printed, challenge_ids } = Flow::run(format, more).await;
     // It is the log of everything, and of this.
     assert!(log.contains("TRACE") && log.contains("h2"), "it was not logged at trace level");
     assert!(log.contains("push.reason"), "no failed push was logged: {log}");

@@ -168,8 +168,8 @@ async fn a_second_server_on_the_same_directory_is_refused() {
     let server = place.serve().await;
     let reason = place.run_configured(&["serve"]).await;
     // The log has begun by then, and says nothing more.
-    let expected =
-        "another Countersign server runs on the data directory data: stop that one, or give this one another";
+    let expected = "another Countersign server runs on the data directory data: stop that one, or give this one \
+                    another; several can share one when each has its challenges in Redis (redis.url)";
     assert_eq!(reason.failed(), expected);
     server.stop().await;
     place.serve().await.stop().await;

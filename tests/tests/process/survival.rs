@@ -7,6 +7,7 @@ use countersign_proto::{
     common::ChallengeState,
     login::{EnrollmentState, RedeemChallengeResponse},
 };
+use countersign_test_peers::{RedisServer, redis_or_skip};
 use tokio::{sync::mpsc, task::JoinSet};
 
 use crate::{
@@ -214,7 +215,19 @@ async fn settle_the_rest(backend: &Backend, events: &[Event]) -> usize {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_acknowledged_survives_kill_9_under_load() {
-    let place = Place::new("");
+    survives_kill_9_under_load(Place::new("")).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_acknowledged_survives_kill_9_under_load_on_redis() {
+    if !redis_or_skip() {
+        return;
+    }
+    let redis = RedisServer::start().await.expect("it starts");
+    survives_kill_9_under_load(Place::new(&format!("[redis]\nurl = {:?}\n", redis.url()))).await;
+}
+
+async fn survives_kill_9_under_load(place: Place) {
     let application = Application::create(&place, "Shop").await;
     // The devices know the server by its address, so it keeps its port.
     let mut listen = "127.0.0.1:0".to_owned();

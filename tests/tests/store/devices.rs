@@ -60,7 +60,7 @@ pub(crate) async fn devices_are_listed_oldest_first_and_only_to_their_user(store
     assert_eq!(stores.of_user(&user).await, UserDevices::default());
     let second = stores.enroll(2, &user).await;
     let first = stores.enroll(1, &user).await;
-    let stores = stores.reopened();
+    let stores = stores.reopened().await;
     let all = UserDevices { devices: vec![second.clone(), first], had_factors: true };
     assert_eq!(stores.of_user(&user).await, all);
     let other = UserKey { user_id: "bob".into(), ..user };
@@ -78,7 +78,7 @@ pub(crate) async fn a_revocation_marks_its_tombstone_as_due_once(stores: Stores)
     let tombstone = TombstoneDue { revoked_at, ..due(&device, 1) };
     let outcome = RevokeOutcome::Revoked(tombstone.clone());
     assert_eq!(stores.revoke(&user, &device, device_tag(1)).await, outcome);
-    let stores = stores.reopened();
+    let stores = stores.reopened().await;
     assert_eq!(stores.devices.tombstones_due().await, Ok(vec![tombstone]));
     assert_eq!(stores.of_user(&user).await, UserDevices { devices: vec![kept], had_factors: true });
     assert_eq!(stores.device(&device).await.revoked_at, Some(revoked_at));
@@ -122,7 +122,7 @@ pub(crate) async fn a_deleted_user_leaves_nothing_but_tombstones_that_are_due(st
     assert_eq!(stores.devices.tombstones_due().await, Ok(vec![]));
     stores.clock.advance(Duration::from_secs(5));
     assert_eq!(delete(vec![due(&first, 1), due(&second, 2)]).await, Ok(true));
-    let stores = stores.reopened();
+    let stores = stores.reopened().await;
     assert_eq!(stores.of_user(&user).await, UserDevices::default());
     assert_eq!(stores.devices.by_id(first.id).await, Ok(None));
     assert_eq!(stores.enrollments.by_token(open.token_tag).await, Ok(None));
@@ -157,7 +157,7 @@ pub(crate) async fn a_change_replaces_what_it_sets_once_and_in_order(stores: Sto
     };
     let outcome = ChangeOutcome::Changed(Box::new(changed.clone()));
     assert_eq!(stores.change(&device, 5, first.clone()).await, outcome);
-    let stores = stores.reopened();
+    let stores = stores.reopened().await;
     assert_eq!(stores.device(&device).await, changed);
     assert_eq!(stores.change(&device, 5, first.clone()).await, outcome);
     assert_eq!(stores.change(&device, 4, first).await, ChangeOutcome::SequenceUsed);

@@ -17,7 +17,7 @@ pub(crate) async fn a_name_is_taken_once(stores: Stores) {
     assert_eq!(stores.applications.by_key("key3".into()).await, Ok(None));
     // The same call again, after a lost answer, gets the same answer.
     assert_eq!(stores.applications.create(application.clone(), key.clone()).await, Ok(true));
-    let stores = stores.reopened();
+    let stores = stores.reopened().await;
     assert_eq!(stores.applications.list().await, Ok(vec![other, application.clone()]));
     assert_eq!(stores.applications.by_key(key.id.clone()).await, Ok(Some((application, key))));
 }
@@ -37,7 +37,7 @@ pub(crate) async fn a_policy_is_replaced_only_if_it_is_the_one_that_was_read(sto
         assert_eq!(set("Shop", &old, late).await, Ok(false));
     }
     let changed = Application { policy: new, ..application };
-    assert_eq!(stores.reopened().applications.list().await, Ok(vec![changed]));
+    assert_eq!(stores.reopened().await.applications.list().await, Ok(vec![changed]));
 }
 
 pub(crate) async fn the_first_sealed_value_stands_until_it_is_replaced(stores: Stores) {
@@ -46,7 +46,7 @@ pub(crate) async fn the_first_sealed_value_stands_until_it_is_replaced(stores: S
     assert_eq!(stores.secrets.put_if_absent("root", vec![2]).await, Ok(vec![1]));
     stores.secrets.replace("root", Some(vec![1]), vec![3]).await.expect("an answer");
     stores.secrets.replace("token", None, vec![4]).await.expect("an answer");
-    let stores = stores.reopened();
+    let stores = stores.reopened().await;
     assert_eq!(stores.secrets.sealed("root").await, Ok(Some(vec![3])));
     assert_eq!(stores.secrets.sealed("token").await, Ok(Some(vec![4])));
 }
@@ -62,5 +62,5 @@ pub(crate) async fn a_version_of_the_server_key_is_added_once(stores: Stores) {
     for (version, n, added) in [(2, 1, true), (1, 2, true), (2, 3, false)] {
         assert_eq!(stores.secrets.add_server_key(key(version, n)).await, Ok(added));
     }
-    assert_eq!(stores.reopened().secrets.server_keys().await, Ok(vec![key(1, 2), key(2, 1)]));
+    assert_eq!(stores.reopened().await.secrets.server_keys().await, Ok(vec![key(1, 2), key(2, 1)]));
 }

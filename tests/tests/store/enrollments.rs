@@ -63,7 +63,7 @@ pub(crate) async fn a_link_serves_one_device_and_one_code_binds_it(stores: Store
     assert_eq!((device.account_name.as_str(), device.bound), ("anna@example.org", None));
     assert_eq!(stores.devices.of_user(user.clone()).await.expect("an answer").devices, vec![]);
 
-    let stores = stores.reopened();
+    let stores = stores.reopened().await;
     // The same key again: the first answer, whatever else differs. Another key: somebody was faster.
     assert_eq!(stores.take(&taking(&enrollment, 2, 1)).await, TakeOutcome::Taken(row.clone()));
     assert_eq!(stores.take(&taking(&enrollment, 2, 2)).await, TakeOutcome::TakenByOther);
@@ -71,7 +71,7 @@ pub(crate) async fn a_link_serves_one_device_and_one_code_binds_it(stores: Store
     assert_eq!(stores.enrollments.source_sha256(taking(&enrollment, 2, 2).device).await, Ok(None));
 
     assert_eq!(stores.confirmed(&enrollment, true).await, State::Completed);
-    let stores = stores.reopened();
+    let stores = stores.reopened().await;
     assert_eq!(stores.confirmed(&enrollment, false).await, State::Completed);
     let bound_devices = stores.devices.of_user(user).await.expect("an answer");
     assert!(bound_devices.had_factors);
@@ -86,7 +86,7 @@ pub(crate) async fn a_third_wrong_code_ends_it(stores: Stores) {
     let enrollment = stores.start(1, &user).await;
     stores.take(&taking(&enrollment, 1, 1)).await;
     assert_eq!(stores.confirmed(&enrollment, false).await, State::Confirming { wrong_codes: 1 });
-    let stores = stores.reopened();
+    let stores = stores.reopened().await;
     assert_eq!(stores.confirmed(&enrollment, false).await, State::Confirming { wrong_codes: 2 });
     assert_eq!(stores.confirmed(&enrollment, false).await, State::Failed);
     assert_eq!(stores.confirmed(&enrollment, true).await, State::Failed);
@@ -133,7 +133,7 @@ pub(crate) async fn expiry_is_sealed_by_whoever_sees_it(stores: Stores) {
     stores.clock.set(over);
     assert_eq!(stores.enrollment_state(&seen).await, Some(State::Expired));
     stores.clock.set(START);
-    let stores = stores.reopened();
+    let stores = stores.reopened().await;
     assert_eq!(stores.enrollment_state(&seen).await, Some(State::Expired));
     assert_eq!(stores.take(&taking(&seen, 1, 1)).await, TakeOutcome::NotFound);
 

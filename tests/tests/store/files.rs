@@ -150,7 +150,7 @@ async fn the_log_is_overwritten_and_never_truncated() {
 
 #[tokio::test]
 async fn devices_that_another_process_brought_count_at_the_end_of_an_enrolment() {
-    let stores = fixture::in_a_file();
+    let stores = fixture::in_a_file().await.expect("files are everywhere");
     let user = stores.user().await;
     stores.enroll(1, &user).await;
     let [confirming, pending] = [stores.start(2, &user).await, crate::enrolling::new_enrollment(3, &user)];

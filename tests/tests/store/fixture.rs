@@ -1,8 +1,15 @@
 //! What every test of the stores begins with: the stores, a clock, and things to put into them.
 
+mod clock;
+mod records;
+mod redis;
+
 use std::{
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -17,20 +24,20 @@ use countersign::{
 };
 use countersign_domain::{
     UnixTime,
-    challenge::{AskedDevice, ChallengeRecord, DeviceTag},
-    id::{ApplicationId, ChallengeId, DeviceId},
-    operation::{AttemptTag, Create, CreateOutcome, Decide, DecideOutcome, Redeem, RedeemOutcome, Signed},
+    challenge::ChallengeRecord,
+    id::{ApplicationId, ChallengeId},
+    operation::{Create, CreateOutcome, DecideOutcome, RedeemOutcome},
     policy::Policy,
     state::{State, Verdict},
 };
-use countersign_proto::{
-    envelope,
-    key::SigningKey,
-    receipt::attempt_digest,
-    statement::{ChallengeStatement, Purpose},
-};
-use prost::Message as _;
+use countersign_test_peers::redis_or_skip;
 use tempfile::TempDir;
+
+pub(crate) use self::{
+    clock::TestClock,
+    records::{attempt_tag, challenge, decision, device_id, device_tag, redemption},
+    redis::{Redis, config as redis_config},
+};
 
 /// When every test begins.
 pub(crate) const START: UnixTime = UnixTime::from_millis(1_795_000_000_000);
@@ -50,22 +57,52 @@ pub(crate) struct Stores {
     pub(crate) devices: Arc<dyn Devices>,
     pub(crate) enrollments: Arc<dyn Enrollments>,
     pub(crate) secrets: Arc<dyn Secrets>,
-    pub(crate) clock: ManualClock,
-    directory: Option<TempDir>,
+    pub(crate) clock: TestClock,
+    place: Place,
+    /// Challenges that were created and are not forgotten.
+    kept: AtomicUsize,
+}
+
+/// Where the stores lie.
+enum Place {
+    Memory,
+    File(TempDir),
+    /// Challenges; the rest in memory.
+    Redis(Redis),
 }
 
 /// A store in memory.
-pub(crate) fn in_memory() -> Stores {
-    let clock = ManualClock::new(START);
-    let store = SqliteStore::open_in_memory(Arc::new(clock.clone()), Options::default());
-    Stores::of(store.expect("a store in memory"), clock, None)
+pub(crate) async fn in_memory() -> Option<Stores> {
+    let clock = TestClock::new(START);
+    Some(Stores::of(memory(&clock), clock, Place::Memory))
 }
 
 /// A store in a file.
-pub(crate) fn in_a_file() -> Stores {
+pub(crate) async fn in_a_file() -> Option<Stores> {
     let directory = tempfile::tempdir().expect("a directory");
-    let clock = ManualClock::new(START);
-    Stores::of(open(&database(&directory), &clock), clock, Some(directory))
+    let clock = TestClock::new(START);
+    let store = open(&database(&directory), clock.of_this_process());
+    Some(Stores::of(store, clock, Place::File(directory)))
+}
+
+/// Challenges in Redis. `None`: there is no Redis here.
+pub(crate) async fn on_redis() -> Option<Stores> {
+    if !redis_or_skip() {
+        return None;
+    }
+    let clock = TestClock::with_redis(START);
+    let redis = Redis::server(&clock).await;
+    Some(Stores::of(memory(&clock), clock, Place::Memory).with_challenges_in(redis).await)
+}
+
+/// Challenges in a Redis Cluster. `None`: there is no Redis here.
+pub(crate) async fn on_a_cluster() -> Option<Stores> {
+    if !redis_or_skip() {
+        return None;
+    }
+    let clock = TestClock::with_redis(START);
+    let redis = Redis::cluster(&clock).await;
+    Some(Stores::of(memory(&clock), clock, Place::Memory).with_challenges_in(redis).await)
 }
 
 /// Where a test's database lies.
@@ -78,8 +115,13 @@ pub(crate) fn open(path: &Path, clock: &ManualClock) -> SqliteStore {
     SqliteStore::open(path, Arc::new(clock.clone()), Options::default()).expect("a store in a file")
 }
 
+fn memory(clock: &TestClock) -> SqliteStore {
+    let clock = Arc::new(clock.of_this_process().clone());
+    SqliteStore::open_in_memory(clock, Options::default()).expect("a store in memory")
+}
+
 impl Stores {
-    fn of(store: SqliteStore, clock: ManualClock, directory: Option<TempDir>) -> Self {
+    fn of(store: SqliteStore, clock: TestClock, place: Place) -> Self {
         let store = Arc::new(store);
         Self {
             challenges: store.clone(),
@@ -88,27 +130,60 @@ impl Stores {
             enrollments: store.clone(),
             secrets: store,
             clock,
-            directory,
+            place,
+            kept: AtomicUsize::new(0),
         }
     }
 
-    /// The same after a restart. What is in memory has no other life than this one.
-    pub(crate) fn reopened(mut self) -> Self {
-        let Some(directory) = self.directory.take() else { return self };
-        let clock = self.clock.clone();
-        drop(self);
-        Self::of(open(&database(&directory), &clock), clock, Some(directory))
+    async fn with_challenges_in(self, redis: Redis) -> Self {
+        Self { challenges: redis.store().await, place: Place::Redis(redis), ..self }
+    }
+
+    /// The same after a restart, of Redis as well. What is in memory has no other life than this one.
+    pub(crate) async fn reopened(mut self) -> Self {
+        match std::mem::replace(&mut self.place, Place::Memory) {
+            Place::Memory => self,
+            Place::File(directory) => {
+                let clock = self.clock.clone();
+                drop(self);
+                let store = open(&database(&directory), clock.of_this_process());
+                Self::of(store, clock, Place::File(directory))
+            }
+            Place::Redis(redis) => {
+                redis.restart().await;
+                self.with_challenges_in(redis).await
+            }
+        }
     }
 
     /// Where the file lies.
     pub(crate) fn path(&self) -> PathBuf {
-        database(self.directory.as_ref().expect("these stores lie in a file"))
+        match &self.place {
+            Place::File(directory) => database(directory),
+            _ => panic!("these stores do not lie in a file"),
+        }
+    }
+
+    /// Cleans `times` times, and sees `forgotten` challenges go meanwhile, of all that [`Self::create`] made.
+    pub(crate) async fn forgets(&self, forgotten: usize, times: usize) {
+        let mut cleaned = 0;
+        for _ in 0..times {
+            cleaned += self.challenges.clean().await.expect("an answer");
+        }
+        let kept = self.kept.fetch_sub(forgotten, Ordering::Relaxed) - forgotten;
+        match &self.place {
+            Place::Memory | Place::File(_) => assert_eq!(cleaned, forgotten),
+            // There each key ends by itself.
+            Place::Redis(redis) => assert_eq!((cleaned, redis.keys('c').await.len()), (0, kept)),
+        }
     }
 
     /// Asks, for an attempt, and says what came of it.
     pub(crate) async fn create(&self, attempt: &str, challenge: &ChallengeRecord) -> CreateOutcome {
         let create = Create { attempt: attempt_tag(attempt), challenge: challenge.clone(), max_pending: 1 };
-        self.challenges.update(create).await.expect("an answer")
+        let outcome = self.challenges.update(create).await.expect("an answer");
+        self.kept.fetch_add(usize::from(matches!(outcome, CreateOutcome::Created(_))), Ordering::Relaxed);
+        outcome
     }
 
     /// Asks devices 1 to `devices` for a login of attempt `attempt`.
@@ -151,82 +226,5 @@ impl Stores {
     pub(crate) async fn user(&self) -> UserKey {
         let (application, _) = self.application(1, "Shop").await;
         UserKey { application: application.id, user_id: USER_ID.into() }
-    }
-}
-
-/// The tag of an attempt.
-pub(crate) fn attempt_tag(attempt: &str) -> AttemptTag {
-    AttemptTag(attempt_digest(attempt))
-}
-
-/// Device `n` of the user.
-pub(crate) fn device_id(n: u64) -> DeviceId {
-    DeviceId::new(USER, n)
-}
-
-/// Its tag.
-pub(crate) fn device_tag(n: u64) -> DeviceTag {
-    let mut tag = [0; 32];
-    tag[..8].copy_from_slice(&n.to_be_bytes());
-    DeviceTag(tag)
-}
-
-/// Challenge `n`, asked now of devices 1 to `devices` for `attempt`.
-pub(crate) fn challenge(attempt: &str, n: u64, devices: u64, clock: &ManualClock) -> ChallengeRecord {
-    use countersign::clock::Clock as _;
-    let id = ChallengeId::new(USER, n);
-    let application_id = ApplicationId::new(1, 1);
-    let created_at = clock.now();
-    let expires_at = created_at.plus(LIFETIME);
-    let statement = ChallengeStatement {
-        server_id: "server".into(),
-        challenge_id: id.to_string(),
-        application_id: application_id.to_string(),
-        user_id: USER_ID.into(),
-        purpose: Purpose::Login.into(),
-        created_at: Some(created_at.to_wire()),
-        expires_at: Some(expires_at.to_wire()),
-        attempt_sha256: attempt_digest(attempt).to_vec(),
-        ..ChallengeStatement::default()
-    };
-    let asked = (1..=devices).map(|n| AskedDevice {
-        id: device_id(n),
-        name: format!("device {n}"),
-        tag: device_tag(n),
-        bound_at: START,
-        has_push_target: true,
-    });
-    ChallengeRecord {
-        id,
-        application_id,
-        request_sha256: [1; 32],
-        created_at,
-        expires_at,
-        challenge: envelope::sign(&statement, &SigningKey::from_bytes(&[1; 32])).encode_to_vec(),
-        asked: asked.collect(),
-        state: State::Pending,
-    }
-}
-
-/// Device `n` answers, with a settlement that was signed at the start and says so when it is signed anew.
-pub(crate) fn decision(challenge: ChallengeId, n: u64, verdict: Verdict) -> Decide {
-    Decide {
-        challenge,
-        device: device_tag(n),
-        verdict,
-        decision: vec![1],
-        settlement: Signed { at: START, envelope: b"signed beforehand".to_vec() },
-        sign: Arc::new(|at| at.to_string().into_bytes()),
-    }
-}
-
-/// `attempt` redeems.
-pub(crate) fn redemption(challenge: ChallengeId, attempt: &str) -> Redeem {
-    Redeem {
-        challenge,
-        application: ApplicationId::new(1, 1),
-        user_id: USER_ID.into(),
-        attempt_id: attempt.into(),
-        purpose: Purpose::Login,
     }
 }

@@ -59,7 +59,7 @@ pub(crate) async fn a_thousand_decisions_of_ten_devices_make_one_settlement(stor
         settled_by += usize::from(first);
     }
     assert_eq!(settled_by, 1);
-    assert_eq!(stores.reopened().state(asked.id).await, Some(winner));
+    assert_eq!(stores.reopened().await.state(asked.id).await, Some(winner));
 }
 
 pub(crate) async fn a_thousand_redemptions_give_one_time_and_none_to_another_attempt(stores: Stores) {

@@ -26,12 +26,12 @@ const FILES: &[(&str, &str)] = &[
     ("[server]\nlisten = \"127.0.0.1:1\"\nlisten = \"127.0.0.1:2\"", "FILE, line 3: not TOML: duplicate key"),
     (
         "\n[sever]\n",
-        "FILE, line 2: sever is not known, did you mean server?; allowed are server, tls, limits, apns, \
-         log",
+        "FILE, line 2: sever is not known, did you mean server?; allowed are server, tls, limits, \
+         redis, apns, log",
     ),
     (
         "listen = \"127.0.0.1:1\"",
-        "FILE, line 1: listen is not known; allowed are server, tls, limits, apns, log",
+        "FILE, line 1: listen is not known; allowed are server, tls, limits, redis, apns, log",
     ),
     ("server = 1", "FILE, line 1: server = ...: must be a section: write [server] on a line of its own"),
     ("[[server]]", "FILE, line 1: server = ...: must be a section: write [server] on a line of its own"),

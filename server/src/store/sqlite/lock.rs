@@ -1,4 +1,4 @@
-//! One server for each data directory.
+//! One server for each data directory, or several whose challenges lie elsewhere.
 
 use std::{
     fs::{DirBuilder, File, OpenOptions, TryLockError},
@@ -14,14 +14,15 @@ pub struct DataDirectory(PathBuf);
 /// Holds a data directory against a second server, until it is dropped or the process ends in whatever way.
 #[derive(Debug)]
 #[must_use = "the directory is held only while this lives"]
-pub struct DirectoryLock(#[expect(dead_code, reason = "the lock goes with the open file")] File);
+pub struct DirectoryLock(File);
 
 /// Why a data directory cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum DirectoryError {
     /// Another server has it.
     #[error(
-        "another Countersign server runs on the data directory {0}: stop that one, or give this one another"
+        "another Countersign server runs on the data directory {0}: stop that one, or give this one another; \
+         several can share one when each has its challenges in Redis (redis.url)"
     )]
     InUse(PathBuf),
     /// The file system refused.
@@ -49,14 +50,43 @@ impl DataDirectory {
 
     /// Takes the directory for one server. The command line works beside it without this.
     pub fn lock_exclusive(&self) -> Result<DirectoryLock, DirectoryError> {
-        let mut options = OpenOptions::new();
-        options.create(true).append(true).mode(0o600);
-        let refused = |source| DirectoryError::Io { path: self.0.clone(), source };
-        let file = options.open(self.0.join("lock")).map_err(refused)?;
+        let file = self.lock_file()?;
         match file.try_lock() {
             Ok(()) => Ok(DirectoryLock(file)),
-            Err(TryLockError::WouldBlock) => Err(DirectoryError::InUse(self.0.clone())),
-            Err(TryLockError::Error(source)) => Err(refused(source)),
+            Err(error) => Err(self.refused(error)),
+        }
+    }
+
+    /// Takes the directory together with others that do the same.
+    pub fn lock_shared(&self) -> Result<DirectoryLock, DirectoryError> {
+        let file = self.lock_file()?;
+        match file.try_lock_shared() {
+            Ok(()) => Ok(DirectoryLock(file)),
+            Err(error) => Err(self.refused(error)),
+        }
+    }
+
+    fn lock_file(&self) -> Result<File, DirectoryError> {
+        let mut options = OpenOptions::new();
+        options.create(true).append(true).mode(0o600);
+        options.open(self.0.join("lock")).map_err(|source| self.refused(TryLockError::Error(source)))
+    }
+
+    fn refused(&self, error: TryLockError) -> DirectoryError {
+        match error {
+            TryLockError::WouldBlock => DirectoryError::InUse(self.0.clone()),
+            TryLockError::Error(source) => DirectoryError::Io { path: self.0.clone(), source },
+        }
+    }
+}
+
+impl DirectoryLock {
+    /// Lets others in that take it shared. `Err`: another server was faster.
+    pub fn share(self, directory: &DataDirectory) -> Result<Self, DirectoryError> {
+        // Locking again converts the lock, flock(2); between the two another may come.
+        match self.0.try_lock_shared() {
+            Ok(()) => Ok(self),
+            Err(error) => Err(directory.refused(error)),
         }
     }
 }

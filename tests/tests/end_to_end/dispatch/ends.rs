@@ -10,8 +10,9 @@ use tokio::sync::Notify;
 
 use super::{CHALLENGE, Stage, Told, told};
 use crate::{
-    apns::{Scene, soon, target},
+    apns::{Scene, target},
     captured_log::CapturedLog,
+    soon::soon,
 };
 
 #[tokio::test]

@@ -7,7 +7,10 @@ use countersign_fakes::apns::{Answer, ConnectionFault};
 use countersign_proto::{login::DeliveryState, statement::push_target::Target};
 
 use super::{Stage, Told, expires_at, told};
-use crate::apns::{START, Scene, client, config_of, soon, stand_in, target};
+use crate::{
+    apns::{START, Scene, client, config_of, stand_in, target},
+    soon::soon,
+};
 
 #[tokio::test]
 async fn a_push_that_fails_is_repeated_until_it_is_accepted() {

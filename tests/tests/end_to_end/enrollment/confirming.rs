@@ -107,11 +107,21 @@ async fn whoever_waits_is_woken_by_device_and_code() {
     let started = backend.start_enrollment("anna").await;
     let id = started.enrollment.expect("an enrolment").enrollment_id;
     let offer = agent.inspect(&started.uri).await.expect("a good offer");
-    // It reads again every quarter of a second: the clock stands still, so only a wake-up can answer.
-    let next_look = START.plus(Duration::from_millis(250));
+    // It reads again every quarter of a second: the clock of one server stands still, so only a wake-up can answer.
+    // What another server did is seen when it reads again.
+    let look = Duration::from_millis(250);
+    let changed = || {
+        if world.shared.is_some() {
+            world.clock.advance(look);
+        }
+    };
     let wait = backend.wait_for_enrollment(&id, EnrollmentState::Unspecified, 25);
-    let accept = agent.accept(&offer, "Anna's Pixel", Platform::Android);
-    let (told, enrolled) = world.meanwhile(wait, next_look, accept).await;
+    let accept = async {
+        let enrolled = agent.accept(&offer, "Anna's Pixel", Platform::Android).await;
+        changed();
+        enrolled
+    };
+    let (told, enrolled) = world.meanwhile(wait, START.plus(look), accept).await;
     let (told, enrolled) = (told.expect("it is told"), enrolled.expect("it is taken"));
     assert_eq!(told.state(), EnrollmentState::Confirming);
     assert_eq!(told.factor.expect("the new factor").name, "Anna's Pixel");
@@ -120,7 +130,11 @@ async fn whoever_waits_is_woken_by_device_and_code() {
 
     let code = enrolled.confirmation_code().expect("one is asked for");
     let wait = backend.wait_for_enrollment(&id, EnrollmentState::Confirming, 25);
-    let (told, _) = world.meanwhile(wait, next_look, backend.confirm(&id, code)).await;
+    let confirm = async {
+        backend.confirm(&id, code).await.expect("the right code");
+        changed();
+    };
+    let (told, ()) = world.meanwhile(wait, world.now().plus(look), confirm).await;
     assert_eq!(told.expect("it is told").state(), EnrollmentState::Completed);
     assert_eq!(enrolled.account.refresh().await.expect("in use").state, AccountState::Active);
 }

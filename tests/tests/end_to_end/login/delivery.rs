@@ -12,7 +12,7 @@ use countersign_proto::{
 use tokio::sync::Notify;
 
 use crate::{
-    apns::soon,
+    soon::soon,
     world::{DEVICE_TOKEN, World, apns_profile},
 };
 

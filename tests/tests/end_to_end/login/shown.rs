@@ -51,7 +51,7 @@ async fn source_message_and_details_come_to_the_device_in_their_order() {
     assert_eq!(shown.account_name(), "anna@example.org");
     assert_eq!(shown.statement().application_id, backend.application_id);
     assert_eq!(shown.statement().user_id, "anna");
-    assert_eq!(shown.statement().server_id, world.app.server_id());
+    assert_eq!(shown.statement().server_id, world.server_id());
     assert_eq!(shown.statement().attempt_sha256, attempt_digest("attempt-1"));
     assert_eq!((shown.created_at(), shown.expires_at()), (at(0), at(120)));
     assert_eq!((shown.match_code_digits(), shown.user_verification_required()), (3, false));

@@ -9,7 +9,7 @@ use super::{PATIENCE, bystander::Bystander, raw::Raw, running::Running, soon};
 
 /// Tells the test that it runs in a process of its own, which may have few descriptors.
 const FEW: &str = "COUNTERSIGN_TEST_FEW_DESCRIPTORS";
-const NAME: &str = "wire::descriptors::without_descriptors_the_server_goes_on_and_recovers";
+const NAME: &str = "suite::wire::descriptors::without_descriptors_the_server_goes_on_and_recovers";
 
 #[tokio::test]
 async fn without_descriptors_the_server_goes_on_and_recovers() {

@@ -62,7 +62,7 @@ impl Logins {
 #[tokio::test]
 async fn connections_beyond_an_address_share_and_beyond_all_disturb_no_login() {
     let mut logins = Logins::begin().await;
-    let address = logins.world.app.address();
+    let address = logins.world.address();
     // From an address of its own, as many as it may have; one more is closed at once.
     let mut held = Vec::new();
     for _ in 0..8 {
@@ -90,7 +90,7 @@ async fn connections_beyond_an_address_share_and_beyond_all_disturb_no_login() {
 #[tokio::test]
 async fn too_many_streams_too_long_headers_and_too_large_messages_disturb_no_login() {
     let mut logins = Logins::begin().await;
-    let address = logins.world.app.address();
+    let address = logins.world.address();
 
     let mut greedy = Raw::connect_http2(address).await;
     for stream in [1, 3, 5, 7, 9] {
@@ -134,7 +134,7 @@ async fn disturbs_no_login(limits: Limits, exceed: impl AsyncFnOnce(SocketAddr))
 
 async fn disturbs_no_login_on(world: World, exceed: impl AsyncFnOnce(SocketAddr)) {
     let mut logins = Logins::on(world).await;
-    let address = logins.world.app.address();
+    let address = logins.world.address();
     let is_seen = Cell::new(false);
     let exceeding = async {
         exceed(address).await;

@@ -4,29 +4,40 @@ use std::{future::Future, pin::Pin, time::Duration};
 
 use countersign::clock::{Clock, ManualClock};
 use countersign_proto::time::UnixTime;
+use countersign_test_peers::ManualRedisClock;
 use tokio::sync::watch;
 
-use crate::apns::soon;
+use crate::soon::soon;
 
-/// A [`ManualClock`] that notes until when others sleep on it.
+/// A [`ManualClock`] that notes until when others sleep on it. Redis' clock moves with it.
 #[derive(Clone)]
 pub(crate) struct WatchedClock {
     clock: ManualClock,
+    redis: Option<ManualRedisClock>,
     sleeps: watch::Sender<Vec<UnixTime>>,
 }
 
 impl WatchedClock {
     pub(crate) fn new(now: UnixTime) -> Self {
-        Self { clock: ManualClock::new(now), sleeps: watch::Sender::new(Vec::new()) }
+        Self::beside(None, now)
+    }
+
+    /// A clock that takes Redis' clock along.
+    pub(crate) fn beside(redis: Option<ManualRedisClock>, now: UnixTime) -> Self {
+        Self { clock: ManualClock::new(now), redis, sleeps: watch::Sender::new(Vec::new()) }
     }
 
     /// Moves it forward, and wakes who slept until then.
     pub(crate) fn advance(&self, by: Duration) {
-        self.clock.advance(by);
+        self.set(Clock::now(self).plus(by));
     }
 
     /// Steps it to `now`, forward or back.
     pub(crate) fn set(&self, now: UnixTime) {
+        // First, since whoever is woken asks Redis for its time.
+        if let Some(redis) = &self.redis {
+            redis.set(now.as_millis());
+        }
         self.clock.set(now);
     }
 

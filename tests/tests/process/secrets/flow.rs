@@ -53,8 +53,9 @@ struct Scene {
 }
 
 impl Flow {
-    pub(super) async fn run(format: &str) -> Self {
-        let mut scene = Scene::start(format).await;
+    /// With a log of this format, and `more` of a configuration.
+    pub(super) async fn run(format: &str, more: &str) -> Self {
+        let mut scene = Scene::start(format, more).await;
         scene.call_with_bad_keys().await;
         let device = scene.enroll().await;
         scene.wake(&device).await;
@@ -66,7 +67,7 @@ impl Flow {
 }
 
 impl Scene {
-    async fn start(format: &str) -> Self {
+    async fn start(format: &str, more: &str) -> Self {
         let place = Place::bare();
         let apple = ApnsStandIn::start(&[TOPIC], || SystemClock.now().as_seconds()).await;
         let apple = apple.expect("a port is free");
@@ -76,7 +77,7 @@ impl Scene {
         let url = apple.base_url();
         let configuration = format!(
             "[server]\nlisten = \"127.0.0.1:0\"\ndata_dir = \"data\"\n\
-             [log]\nfilter = \"trace\"\nformat = {format:?}\n\
+             [log]\nfilter = \"trace\"\nformat = {format:?}\n{more}\
              [apns]\nprivate_key_file = \"apns.p8\"\nkey_id = {key_id:?}\nteam_id = {team_id:?}\n\
              topics = [{TOPIC:?}]\nproduction_url = {url:?}\nsandbox_url = {url:?}\nca_file = \"apns-ca.pem\"\n",
             key_id = key.key_id,

@@ -1,0 +1,121 @@
+//! `AwaitChallenge`: waiting for a decision, on whatever server it is made.
+
+use std::time::Duration;
+
+use countersign_domain::id::ChallengeId;
+use countersign_proto::{login, time::UnixTime};
+
+use super::Login;
+use crate::{
+    core::{Core, Wait},
+    random,
+    refusal::Refusal,
+    store::applications::Application,
+};
+
+/// After how long at least a waiter reads again though nobody told it to, where other servers should have; and
+/// how much later at most, so that many waiters do not all read at once.
+const POLL_AFTER: Duration = Duration::from_secs(10);
+const POLL_JITTER_MILLIS: u64 = 10_000;
+/// How soon a challenge is read again whose time is over by this server's clock, but not yet by the store's; or
+/// that could not be read because the store had too much to do.
+const READ_AGAIN_AFTER: Duration = Duration::from_millis(250);
+
+impl Login {
+    /// The challenge once it is settled, or as it is when the wait is over.
+    pub async fn wait_for(
+        &self,
+        application: &Application,
+        challenge_id: &str,
+        wait: Wait,
+    ) -> Result<login::Challenge, Refusal> {
+        let core = &self.0;
+        let id: ChallengeId = challenge_id.parse().map_err(|_| Refusal::ChallengeNotFound)?;
+        let wait = wait.duration()?;
+        let mut is_over = wait.is_zero();
+        let mut over = core.clock.sleep(wait);
+        let registration = core.challenge_waiters.register(id);
+        if let Some(wakeups) = core.wakeups.as_ref().filter(|_| !is_over) {
+            wakeups.watch(id.user()).await?;
+        }
+        let mut known: Option<UnixTime> = None;
+        loop {
+            let woken = registration.woken();
+            let seen = match known {
+                None => self.seen(application, id, is_over).await,
+                Some(_) => self.seen_again(application, id, is_over).await,
+            };
+            // A store that is away for a moment, or busy, is no answer to somebody who waits anyway.
+            let is_busy = matches!(seen, Err(Refusal::RateLimited));
+            let expires_at = match (seen, known) {
+                (Ok(Seen::Answer(challenge)), _) => return Ok(*challenge),
+                (Ok(Seen::Pending { expires_at }), _) => expires_at,
+                (Err(Refusal::StoreUnavailable | Refusal::RateLimited), Some(known)) if !is_over => known,
+                (Err(refusal), _) => return Err(refusal),
+            };
+            known = Some(expires_at);
+            // At the expiry it is read again: the store seals it, and says so.
+            tokio::select! {
+                () = woken => {}
+                () = &mut over => is_over = true,
+                () = expiry(core, expires_at) => {}
+                () = less_to_do(core, is_busy) => {}
+                () = poll(core) => {}
+            }
+        }
+    }
+
+    /// Reads the challenge, and puts the answer together if there is one, or if the wait is over.
+    async fn seen(&self, application: &Application, id: ChallengeId, is_over: bool) -> Result<Seen, Refusal> {
+        let challenge = self.own(application, id).await?;
+        if challenge.state.is_pending() && !is_over {
+            return Ok(Seen::Pending { expires_at: challenge.expires_at });
+        }
+        Ok(Seen::Answer(Box::new(self.describe(&challenge).await?)))
+    }
+
+    /// Reads again in turn with others who do: when something may have been missed all of them want to.
+    async fn seen_again(
+        &self,
+        application: &Application,
+        id: ChallengeId,
+        is_over: bool,
+    ) -> Result<Seen, Refusal> {
+        let turn = async { self.0.turns_to_read_again.acquire().await.ok() };
+        // Whose time is over waits no longer.
+        let _turn = if is_over { None } else { turn.await };
+        self.seen(application, id, is_over).await
+    }
+}
+
+/// What came of reading.
+enum Seen {
+    /// Nobody has answered yet.
+    Pending { expires_at: UnixTime },
+    /// What the caller is told.
+    Answer(Box<login::Challenge>),
+}
+
+async fn expiry(core: &Core, expires_at: UnixTime) {
+    if core.clock.now() < expires_at {
+        core.clock.sleep_until(expires_at).await;
+    } else {
+        core.clock.sleep(READ_AGAIN_AFTER).await;
+    }
+}
+
+async fn less_to_do(core: &Core, is_busy: bool) {
+    if !is_busy {
+        return std::future::pending().await;
+    }
+    core.clock.sleep(READ_AGAIN_AFTER).await;
+}
+
+/// Behind the wake-ups of other servers, one of which may be lost. This server's own are not.
+async fn poll(core: &Core) {
+    if core.wakeups.is_none() {
+        return std::future::pending().await;
+    }
+    let random = u64::from_be_bytes(random::bytes(core.random.as_ref()));
+    core.clock.sleep(POLL_AFTER + Duration::from_millis(random % POLL_JITTER_MILLIS)).await;
+}

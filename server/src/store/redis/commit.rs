@@ -1,0 +1,99 @@
+//! The one script that changes records: a compare-and-set with the time in it.
+
+use std::{sync::LazyLock, time::Duration};
+
+use countersign_domain::{
+    UnixTime, challenge::ChallengeRecord, id::ChallengeId, operation::Writes, record, user,
+};
+use redis::{Script, ScriptInvocation};
+
+use super::{
+    Snapshot,
+    keys::Keys,
+    versioned::{Version, VersionedUser},
+};
+
+/// How far the time of the commit may lie from the time that the operation was given.
+const COMMIT_WITHIN: Duration = Duration::from_secs(2);
+
+/// What came of a commit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Committed {
+    /// All is written.
+    Yes,
+    /// Something that was loaded has changed; nothing is written.
+    Conflict,
+    /// The time was over, or stepped; nothing is written.
+    Late,
+}
+
+impl Committed {
+    pub(super) fn of_reply(reply: i64) -> Self {
+        match reply {
+            1 => Self::Yes,
+            0 => Self::Conflict,
+            _ => Self::Late,
+        }
+    }
+}
+
+/// The script, to be loaded when a connection opens.
+pub(super) fn script() -> &'static Script {
+    static SCRIPT: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("commit.lua")));
+    &SCRIPT
+}
+
+/// The call that commits `writes` in place of what `snapshot` shows, under the version `new`.
+pub(super) fn invocation(
+    keys: &Keys,
+    snapshot: &Snapshot,
+    writes: &Writes,
+    new: [u8; 8],
+) -> ScriptInvocation<'static> {
+    let user = snapshot.user;
+    let user_record = writes.user.as_ref().unwrap_or(&snapshot.loaded.user);
+    let end = writes.challenge.as_ref().map(ChallengeRecord::readable_until);
+    let keep_until = [user_record.keep_until(), end, snapshot.keep_until].into_iter().flatten().max();
+    // There is always something that ends: a record is written because of a challenge or a tombstone.
+    let keep_until = keep_until.unwrap_or(snapshot.now.plus(COMMIT_WITHIN));
+
+    let mut call = script().prepare_invoke();
+    call.key(keys.user(user)).key(keys.waiting(user));
+    call.arg(version(&snapshot.version));
+    call.arg(snapshot.now.minus(COMMIT_WITHIN).as_millis());
+    let latest = snapshot.now.plus(COMMIT_WITHIN);
+    call.arg(writes.before.map_or(latest, |before| before.min(latest)).as_millis());
+    call.arg(keys.channels()).arg(writes.ended.len());
+    for ended in &writes.ended {
+        call.arg(message(*ended));
+    }
+    call.arg(VersionedUser::encode(new, keep_until, user_record)).arg(keep_until.as_millis());
+    if let (Some(challenge), Some(end)) = (&writes.challenge, end) {
+        call.key(keys.challenge(challenge.id));
+        call.arg(record::encode(challenge)).arg(end.as_millis());
+        if let Some(attempt) = writes.attempt {
+            call.key(keys.attempt(user, attempt));
+            call.arg(&challenge.id.to_bytes()[..]).arg(end.as_millis());
+        }
+    }
+    call
+}
+
+fn version(version: &Version) -> &[u8] {
+    version.as_ref().map_or(&[], |version| version.as_slice())
+}
+
+/// What servers tell each other of a challenge that is pending no more.
+pub(super) fn message(ended: ChallengeId) -> String {
+    ended.to_string()
+}
+
+/// Until when what lies beside a challenge is kept where the challenge itself is not at hand.
+pub(super) fn longest_life() -> Duration {
+    user::TOMBSTONE_STANDS
+}
+
+/// The present, as Redis tells it: seconds and microseconds.
+pub(super) fn time_of((seconds, micros): (i64, i64)) -> UnixTime {
+    UnixTime::from_millis(seconds.saturating_mul(1000).saturating_add(micros / 1000))
+}

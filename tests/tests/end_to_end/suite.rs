@@ -1,0 +1,15 @@
+//! What holds wherever challenges lie: these tests run on each store, as the fixture in `world` starts it.
+
+mod api_keys;
+mod attempts;
+mod device_calls;
+mod enrollment;
+mod key_rollover;
+mod login;
+mod refusals;
+mod revocation;
+pub(crate) mod soon;
+mod tampering;
+mod users;
+mod wire;
+pub(crate) mod world;

@@ -1,0 +1,163 @@
+//! Several servers on one data directory, with challenges in Redis.
+
+use std::time::{Duration, Instant};
+
+use countersign_proto::{
+    common::ChallengeState,
+    login::{Challenge, GetApplicationRequest},
+};
+use countersign_test_peers::{RedisServer, redis_or_skip};
+
+use crate::{
+    people::{Application, Backend},
+    program::{Place, Server, soon},
+};
+
+/// A waiter that nobody wakes reads again after 10 s at the soonest.
+const BEFORE_ANY_POLL: Duration = Duration::from_secs(8);
+
+/// Two servers, and a backend's connection to each.
+struct Two {
+    redis: RedisServer,
+    place: Place,
+    servers: [Server; 2],
+    application: Application,
+    backends: [Backend; 2],
+}
+
+impl Two {
+    async fn start() -> Self {
+        let redis = RedisServer::start().await.expect("it starts");
+        let place = Place::new(&format!("[redis]\nurl = {:?}\n", redis.url()));
+        let application = Application::create(&place, "Shop").await;
+        let servers = [place.serve().await, place.serve().await];
+        let backends =
+            [application.connect(servers[0].address).await, application.connect(servers[1].address).await];
+        Self { redis, place, servers, application, backends }
+    }
+}
+
+/// Waits for a challenge at one server, does something else once that server has the call, and tells when the wait
+/// was over.
+async fn meanwhile<A>(
+    waiting: &Backend,
+    challenge_id: &str,
+    act: impl Future<Output = A>,
+) -> (Challenge, Instant, A) {
+    let wait = async { (waiting.wait_for(challenge_id, 25).await, Instant::now()) };
+    let act = async {
+        // On the same connection, so that it comes to the server after the one that waits.
+        let request = GetApplicationRequest {};
+        waiting.login.clone().get_application(request).await.expect("it is served");
+        act.await
+    };
+    let ((told, told_at), done) = Box::pin(soon(async { tokio::join!(wait, act) })).await;
+    (told.expect("it is told"), told_at, done)
+}
+
+#[tokio::test]
+async fn the_calls_of_one_login_may_go_to_different_servers() {
+    if !redis_or_skip() {
+        return;
+    }
+    let Two { redis: _redis, place: _place, servers, backends: [a, b], .. } = Two::start().await;
+    assert_eq!(servers[0].id, servers[1].id);
+    let device = a.enroll("anna").await.expect("it is enrolled");
+    let (challenge, match_code) = a.create("anna", "attempt-1").await.expect("it is created");
+    let id = challenge.challenge_id.as_str();
+    let answer = async {
+        let answer = device.approve(id, &match_code).await.expect("it counts");
+        (answer, Instant::now())
+    };
+    let (told, told_at, (answer, answered_at)) = meanwhile(&b, id, answer).await;
+    assert!(answer.accepted);
+    assert_eq!(told.state(), ChallengeState::Approved);
+    assert!(told_at.saturating_duration_since(answered_at) < BEFORE_ANY_POLL, "it was not woken");
+    let redeemed = b.redeem(id, "anna", "attempt-1").await.expect("approved");
+    assert_eq!(a.redeem(id, "anna", "attempt-1").await.expect("as often as asked"), redeemed);
+    for server in servers {
+        server.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn when_one_is_killed_in_the_middle_of_a_login_the_other_goes_on() {
+    if !redis_or_skip() {
+        return;
+    }
+    let Two { redis: _redis, place, servers: [first, second], application, backends: [a, b] } =
+        Two::start().await;
+    let device = b.enroll("anna").await.expect("it is enrolled");
+    let (challenge, match_code) = a.create("anna", "attempt-1").await.expect("it is created");
+    let id = challenge.challenge_id.as_str();
+    let answer = async {
+        first.signal("KILL").await;
+        device.approve(id, &match_code).await.expect("it counts")
+    };
+    let (told, _, answer) = meanwhile(&b, id, answer).await;
+    assert!(answer.accepted);
+    assert_eq!(told.state(), ChallengeState::Approved);
+    assert_eq!(first.ended().await.status.code(), None, "it did not die of the signal");
+    let redeemed = b.redeem(id, "anna", "attempt-1").await.expect("approved");
+
+    let again = place.serve().await;
+    let a = application.connect(again.address).await;
+    assert_eq!(a.redeem(id, "anna", "attempt-1").await.expect("as often as asked"), redeemed);
+    let (challenge, match_code) = a.create("anna", "attempt-2").await.expect("it is created");
+    device.approve(&challenge.challenge_id, &match_code).await.expect("it counts");
+    b.redeem(&challenge.challenge_id, "anna", "attempt-2").await.expect("approved");
+    again.stop().await;
+    second.stop().await;
+}
+
+#[tokio::test]
+async fn a_restart_of_everything_loses_nothing() {
+    if !redis_or_skip() {
+        return;
+    }
+    let Two { redis, place, servers, application, backends: [a, b] } = Two::start().await;
+    let device = a.enroll("anna").await.expect("it is enrolled");
+    let bobs = b.enroll("bob").await.expect("it is enrolled");
+    let (pending, match_code) = b.create("anna", "pending").await.expect("it is created");
+    let (approved, bobs_code) = a.create("bob", "approved").await.expect("it is created");
+    bobs.approve(&approved.challenge_id, &bobs_code).await.expect("it counts");
+    let address = servers[0].address;
+    for server in servers {
+        server.stop().await;
+    }
+    redis.restart().await.expect("it starts again");
+
+    let first = place.serve_with(&["--listen", &address.to_string()]).await;
+    let second = place.serve().await;
+    let a = application.connect(first.address).await;
+    let b = application.connect(second.address).await;
+    assert_eq!(a.state(&approved.challenge_id).await.state(), ChallengeState::Approved);
+    b.redeem(&approved.challenge_id, "bob", "approved").await.expect("approved");
+    let (again, code) = b.create("anna", "pending").await.expect("the same attempt");
+    assert_eq!((&again.challenge_id, &code), (&pending.challenge_id, &match_code));
+    device.reconnected().approve(&pending.challenge_id, &match_code).await.expect("it counts");
+    b.redeem(&pending.challenge_id, "anna", "pending").await.expect("approved");
+    first.stop().await;
+    second.stop().await;
+}
+
+#[tokio::test]
+async fn three_that_start_at_once_on_an_empty_directory_are_one_installation() {
+    if !redis_or_skip() {
+        return;
+    }
+    let redis = RedisServer::start().await.expect("it starts");
+    let place = Place::new(&format!("[redis]\nurl = {:?}\n", redis.url()));
+    let (first, second, third) = tokio::join!(place.serve(), place.serve(), place.serve());
+    assert_eq!([&second.id, &third.id], [&first.id; 2]);
+    let application = Application::create(&place, "Shop").await;
+    let device = application.connect(first.address).await.enroll("anna").await.expect("it is enrolled");
+    let backend = application.connect(second.address).await;
+    let (challenge, match_code) = backend.create("anna", "attempt-1").await.expect("it is created");
+    device.approve(&challenge.challenge_id, &match_code).await.expect("it counts");
+    let backend = application.connect(third.address).await;
+    backend.redeem(&challenge.challenge_id, "anna", "attempt-1").await.expect("approved");
+    for server in [first, second, third] {
+        server.stop().await;
+    }
+}

@@ -1,0 +1,96 @@
+//! What can be asked, and what can be answered.
+
+use std::sync::Arc;
+
+use countersign::store::Challenges;
+use countersign_domain::{
+    UnixTime,
+    challenge::ChallengeRecord,
+    operation::{
+        Cancel, Create, CreateOutcome, Decide, DecideOutcome, Fetch, Loaded, Operation, Redeem,
+        RedeemOutcome, RevokeDevice, Subject, Transition, View, Writes,
+    },
+};
+
+/// One operation.
+#[derive(Clone, Debug)]
+pub(super) enum Call {
+    Create(Create),
+    Decide(Decide),
+    Cancel(Cancel),
+    Redeem(Redeem),
+    View(View),
+    Fetch(Fetch),
+    Revoke(RevokeDevice),
+}
+
+/// What came of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Answer {
+    Create(CreateOutcome),
+    Decide(DecideOutcome),
+    Cancel(Option<ChallengeRecord>),
+    Redeem(RedeemOutcome),
+    View(Option<ChallengeRecord>),
+    Fetch(Option<ChallengeRecord>),
+    Revoke,
+}
+
+impl Call {
+    pub(super) fn subject(&self) -> Subject {
+        match self {
+            Self::Create(call) => call.subject(),
+            Self::Decide(call) => call.subject(),
+            Self::Cancel(call) => call.subject(),
+            Self::Redeem(call) => call.subject(),
+            Self::View(call) => call.subject(),
+            Self::Fetch(call) => call.subject(),
+            Self::Revoke(call) => call.subject(),
+        }
+    }
+
+    /// The pure function.
+    pub(super) fn apply(&self, loaded: Loaded, now: UnixTime) -> (Answer, Writes) {
+        fn applied<T>(transition: Transition<T>, answer: impl FnOnce(T) -> Answer) -> (Answer, Writes) {
+            (answer(transition.outcome), transition.writes)
+        }
+        match self {
+            Self::Create(call) => applied(call.apply(loaded, now), Answer::Create),
+            Self::Decide(call) => applied(call.apply(loaded, now), Answer::Decide),
+            Self::Cancel(call) => applied(call.apply(loaded, now), Answer::Cancel),
+            Self::Redeem(call) => applied(call.apply(loaded, now), Answer::Redeem),
+            Self::View(call) => applied(call.apply(loaded, now), Answer::View),
+            Self::Fetch(call) => applied(call.apply(loaded, now), Answer::Fetch),
+            Self::Revoke(call) => applied(call.apply(loaded, now), |()| Answer::Revoke),
+        }
+    }
+
+    /// Asks a store, in the way that the server does.
+    pub(super) async fn ask(self, store: &Arc<dyn Challenges>) -> Answer {
+        let answer = match self {
+            Self::Create(call) => store.update(call).await.map(Answer::Create),
+            Self::Decide(call) => store.update(call).await.map(Answer::Decide),
+            Self::Cancel(call) => store.update(call).await.map(Answer::Cancel),
+            Self::Redeem(call) => store.update(call).await.map(Answer::Redeem),
+            Self::View(call) => store.read(call).await.map(Answer::View),
+            Self::Fetch(call) => store.read(call).await.map(Answer::Fetch),
+            Self::Revoke(call) => store.update(call).await.map(|()| Answer::Revoke),
+        };
+        answer.expect("an answer")
+    }
+}
+
+impl Answer {
+    /// The challenge that was told.
+    pub(super) fn challenge(&self) -> Option<&ChallengeRecord> {
+        match self {
+            Self::Create(CreateOutcome::Repeated(challenge))
+            | Self::Decide(DecideOutcome::Settled { challenge, .. })
+            | Self::Redeem(RedeemOutcome::NotApproved(challenge) | RedeemOutcome::Redeemed(challenge)) => {
+                Some(challenge)
+            }
+            Self::Cancel(challenge) | Self::View(challenge) | Self::Fetch(challenge) => challenge.as_ref(),
+            Self::Create(_) | Self::Decide(_) | Self::Redeem(_) | Self::Revoke => None,
+        }
+    }
+}

@@ -1,0 +1,43 @@
+//! Whom and what it is about.
+
+use countersign_domain::id::{ApplicationId, ChallengeId};
+
+use super::World;
+
+impl World {
+    pub(super) fn application(&mut self) -> ApplicationId {
+        let number = if self.random.one_in(16) { 2 } else { 1 };
+        ApplicationId::new(number, number)
+    }
+
+    /// Mostly one of the latest.
+    pub(super) fn newest(&mut self) -> Option<usize> {
+        let back = if self.random.one_in(4) { self.made.len().max(1) } else { 4 };
+        self.made.len().checked_sub(1 + self.random.below(back))
+    }
+
+    pub(super) fn some_challenge(&mut self) -> ChallengeId {
+        if self.random.one_in(40) {
+            return ChallengeId::new(self.users[0].tag.0, 999);
+        }
+        let index = self.focus.or_else(|| self.newest()).unwrap_or(0);
+        self.made[index].challenge.id
+    }
+
+    pub(super) fn asked_device(&mut self, challenge: ChallengeId) -> u64 {
+        let asked = self.made.iter().find(|made| made.challenge.id == challenge);
+        let asked = asked.map_or(&[][..], |made| &made.challenge.asked);
+        if asked.is_empty() || self.random.one_in(6) {
+            return self.some_device();
+        }
+        // The tag of a device is made of its number.
+        let tag = self.random.pick(asked).tag.0;
+        u64::from_be_bytes(*tag.first_chunk().expect("32 bytes"))
+    }
+
+    pub(super) fn some_device(&mut self) -> u64 {
+        let user = self.random.below(self.users.len());
+        let user = &self.users[user];
+        user.bound[0] / 1000 * 1000 + self.random.below(4) as u64
+    }
+}

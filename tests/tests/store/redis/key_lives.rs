@@ -1,0 +1,105 @@
+//! When keys end.
+
+use std::{sync::Arc, time::Duration};
+
+use countersign::store::{Challenges, Wakeups as _};
+use countersign_domain::{
+    UnixTime,
+    challenge::{ChallengeRecord, READABLE_AFTER_EXPIRY},
+    id::{ApplicationId, UserTag},
+    operation::{Cancel, RevokeDevice},
+    state::State,
+    user::TOMBSTONE_STANDS,
+};
+use countersign_proto::login::DeliveryState;
+use countersign_test_peers::redis_or_skip;
+
+use super::login::{challenge_of, create};
+use crate::fixture::{APPROVE, LIFETIME, Redis, START, TestClock, USER, decision, device_tag};
+
+/// The times at which the keys of this kind end.
+async fn ends(redis: &Redis, kind: char) -> Vec<UnixTime> {
+    let mut ends = Vec::new();
+    for key in redis.keys(kind).await {
+        let end = redis.nodes()[0].command(&["PEXPIRETIME", &key]).await.expect("an answer");
+        let end = end.text().and_then(|text| text.parse().ok()).expect("a number");
+        ends.push(UnixTime::from_millis(end));
+    }
+    ends.sort();
+    ends
+}
+
+/// As long as there is a challenge, each of its changes must change a version that others have loaded.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_user_record_outlives_each_challenge_also_those_that_it_does_not_list() {
+    if !redis_or_skip() {
+        return;
+    }
+    let clock = TestClock::with_redis(START);
+    let redis = Redis::server(&clock).await;
+    let store: Arc<dyn Challenges> = redis.store().await;
+    let long = challenge_of(USER, 1, &clock);
+    store.update(create(&long, 1)).await.expect("an answer");
+    store.update(decision(long.id, 1, APPROVE)).await.expect("an answer");
+    let short = challenge_of(USER, 2, &clock);
+    let short = ChallengeRecord { expires_at: START.plus(Duration::from_secs(5)), ..short };
+    store.update(create(&short, 2)).await.expect("an answer");
+    let cancel = Cancel { challenge: short.id, application: ApplicationId::new(1, 1) };
+    store.update(cancel).await.expect("an answer");
+
+    let (first, last) = (short.readable_until(), long.readable_until());
+    assert_eq!(ends(&redis, 'c').await, [first, last]);
+    assert_eq!(ends(&redis, 'a').await, [first, last]);
+    assert_eq!(ends(&redis, 'u').await, [last]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_a_user_record_is_lost_a_challenge_is_superseded_and_outlived_all_the_same() {
+    if !redis_or_skip() {
+        return;
+    }
+    let clock = TestClock::with_redis(START);
+    let redis = Redis::server(&clock).await;
+    let store: Arc<dyn Challenges> = redis.store().await;
+    let challenge = challenge_of(USER, 1, &clock);
+    store.update(create(&challenge, 1)).await.expect("an answer");
+    let user = &redis.keys('u').await[0];
+    redis.nodes()[0].command(&["DEL", user]).await.expect("an answer");
+    let viewed = store.view(challenge.id).await.expect("an answer").expect("the challenge");
+    assert_eq!(viewed.state, State::Superseded);
+    assert_eq!(ends(&redis, 'u').await, [challenge.readable_until()]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_user_record_outlives_its_tombstones() {
+    if !redis_or_skip() {
+        return;
+    }
+    let clock = TestClock::with_redis(START);
+    let redis = Redis::server(&clock).await;
+    let store: Arc<dyn Challenges> = redis.store().await;
+    let revoke = RevokeDevice { user: UserTag(USER), device: device_tag(1) };
+    store.update(revoke).await.expect("an answer");
+    assert_eq!(ends(&redis, 'u').await, [START.plus(TOMBSTONE_STANDS)]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_lies_beside_a_challenge_ends_no_earlier_and_by_itself() {
+    if !redis_or_skip() {
+        return;
+    }
+    let clock = TestClock::with_redis(START);
+    let redis = Redis::server(&clock).await;
+    let store = redis.store().await;
+    store.watch(UserTag(USER)).await.expect("an answer");
+    let challenges: Arc<dyn Challenges> = store;
+    let challenge = challenge_of(USER, 1, &clock);
+    challenges.update(create(&challenge, 1)).await.expect("an answer");
+    let noted = challenges.note_delivery(challenge.id, challenge.asked[0].id, DeliveryState::Queued);
+    noted.await.expect("an answer");
+    assert!(ends(&redis, 'n').await[0] >= challenge.readable_until());
+    assert!(ends(&redis, 'w').await[0] >= challenge.expires_at);
+
+    clock.advance(LIFETIME + READABLE_AFTER_EXPIRY + TOMBSTONE_STANDS);
+    assert_eq!(redis.keys('*').await, Vec::<String>::new());
+}
