@@ -1,0 +1,76 @@
+//! The process that makes the load: a login backend and its users' devices.
+
+mod arrivals;
+mod backend;
+mod calls;
+mod connections;
+mod device;
+mod enrollment;
+mod login;
+mod pending;
+mod wakes;
+
+use std::sync::{Arc, atomic::AtomicU32};
+
+use tokio::io::{AsyncBufReadExt as _, BufReader, stdin};
+
+use self::{backend::Backend, pending::Pending};
+pub use self::{device::Device, login::User};
+use crate::{
+    Failure,
+    command::{Command, Report, Target},
+    role,
+};
+
+/// Takes commands from standard input until it ends.
+pub async fn run() -> Result<(), Failure> {
+    let mut lines = BufReader::new(stdin()).lines();
+    let mut generator = None;
+    while let Some(line) = lines.next_line().await? {
+        let told = match (serde_json::from_str(&line)?, &mut generator) {
+            (Command::Enroll(target), _) => Generator::enroll(&target).await.map(|(enrolled, report)| {
+                generator = Some(enrolled);
+                report
+            }),
+            (command, Some(generator)) => generator.obey(command).await,
+            (_, None) => Err("nobody is enrolled yet".into()),
+        };
+        role::tell(&told.map_err(|failure| failure.to_string()))?;
+    }
+    Ok(())
+}
+
+/// A login backend and its users, each with one device.
+pub struct Generator {
+    target: Target,
+    backend: Backend,
+    users: Arc<[Arc<User>]>,
+    /// How many logins have begun: it chooses the user and names the attempt.
+    begun: Arc<AtomicU32>,
+    pending: Pending,
+}
+
+impl Generator {
+    /// Connects, and enrols the users.
+    pub async fn enroll(target: &Target) -> Result<(Self, Report), Failure> {
+        let backend = Backend::connect(target).await?;
+        let (users, report) = enrollment::enroll_all(target, &backend).await?;
+        wakes::forward(target.wakes, Arc::clone(&users)).await?;
+        let (begun, pending) = (Arc::default(), Pending::default());
+        Ok((Self { target: target.clone(), backend, users, begun, pending }, report))
+    }
+
+    /// Does what it is told.
+    pub async fn obey(&mut self, command: Command) -> Result<Report, Failure> {
+        match command {
+            Command::Enroll(_) => Err("users are enrolled already".into()),
+            Command::Call { method, in_flight, seconds } => {
+                calls::call(&self.target, method, in_flight, seconds).await
+            }
+            Command::LogIn(load) => Ok(arrivals::log_in(self, load).await),
+            Command::Ask => self.pending.ask(&self.backend, &self.users).await,
+            Command::Wait => self.pending.wait(&self.target).await,
+            Command::Withdraw => self.pending.withdraw(&self.backend).await,
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! The benchmark's own code logs users in, on a server within this process: so that it still can when it is next
+//! wanted.
+
+use std::{sync::Arc, time::Duration};
+
+use countersign::{
+    app::App,
+    applications,
+    clock::SystemClock,
+    config::{self, Overrides},
+    foundation::{Foundation, Opener},
+    random::SystemRandom,
+};
+use countersign_load::{
+    command::{Command, Load, Method, Target},
+    generator::Generator,
+    installation, stand_in,
+};
+use secrecy::ExposeSecret as _;
+use tempfile::TempDir;
+use tokio::time::timeout;
+
+const DEADLINE: Duration = Duration::from_mins(2);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_benchmark_measures_can_be_done() {
+    timeout(DEADLINE, drive()).await.expect("it ends in time");
+}
+
+async fn drive() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let (apple, wakes) = stand_in::start().await.expect("ports are free");
+    let apns = stand_in::description(&apple, &wakes).expect("it listens");
+    let telling = tokio::spawn(async move { stand_in::tell_of_pushes(&apple, wakes).await });
+    let file = installation::configure(directory.path(), &apns).expect("it is written");
+    let config = config::load(Some(&file), [], Overrides::default()).expect("a good configuration");
+    let app = App::start(config, Arc::new(SystemClock), Arc::new(SystemRandom)).await.expect("it starts");
+    let api_key = create_application(&directory).await;
+
+    let target = Target { server: app.address(), wakes: apns.wakes, api_key, users: 5 };
+    let (mut generator, enrolled) = Generator::enroll(&target).await.expect("they enrol");
+    assert_eq!(enrolled.done, 5);
+    for load in [Load::Rate { per_second: 20, seconds: 1 }, Load::InFlight { logins: 8, seconds: 0 }] {
+        let logged_in = generator.obey(Command::LogIn(load)).await.expect("it is done");
+        assert_eq!((logged_in.failed, logged_in.failure), (0, None));
+        assert!(logged_in.done >= 8 && logged_in.whole.max >= logged_in.decided.p50);
+    }
+    for method in [Method::Health, Method::Application] {
+        let call = Command::Call { method, in_flight: 1, seconds: 1 };
+        assert!(generator.obey(call).await.expect("it is done").done > 0);
+    }
+    for command in [Command::Ask, Command::Wait, Command::Withdraw] {
+        assert_eq!(generator.obey(command).await.expect("it is done").done, 5);
+    }
+
+    app.shutdown();
+    app.ended().await;
+    telling.abort();
+}
+
+/// As `countersign app create` does; its API key.
+async fn create_application(directory: &TempDir) -> String {
+    let data = directory.path().join("data");
+    let (clock, random) = (Arc::new(SystemClock), Arc::new(SystemRandom));
+    let foundation =
+        Foundation::open(&data, &data.join("master.key"), Opener::CommandLine, clock, random.clone());
+    let foundation = foundation.expect("it opens beside the server");
+    let created = applications::create(&foundation, "Load".to_owned(), &SystemClock, random).await;
+    created.expect("the name is free").api_key.expose_secret().to_owned()
+}
