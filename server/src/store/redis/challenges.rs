@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::{
     RedisStore, Snapshot,
-    commit::{self, Committed},
+    commit::{self, WRITTEN},
     failure::Failure,
     versioned::VersionedUser,
 };
@@ -136,7 +136,7 @@ impl RedisStore {
             let version = random::bytes(self.random.as_ref());
             let call = commit::invocation(&self.keys, &snapshot, &writes, version);
             match self.link.script(&call, deadline).await {
-                Ok(reply) if Committed::of_reply(reply) == Committed::Yes => return Ok(()),
+                Ok(WRITTEN) => return Ok(()),
                 Ok(_) => {}
                 Err(Failure::Unknown) if Instant::now() < deadline => *in_doubt = true,
                 Err(failure) => return Err(failure),

@@ -5,14 +5,14 @@
 -- ARGV: the version that was loaded (8 bytes, empty for none); by TIME in milliseconds, from when and before
 --       when the commit may happen; the head of the servers' channels; how many messages follow; the messages;
 --       then for the user record and each of the other records its value and the time of its end.
--- Answers 1 once it is written, 0 when the version is another, -1 when the time is over.
+-- Answers 1 once it is written, 0 when the version is another or the time is over.
 if redis.call('GETRANGE', KEYS[1], 0, 7) ~= ARGV[1] then
   return 0
 end
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 if now < tonumber(ARGV[2]) or now >= tonumber(ARGV[3]) then
-  return -1
+  return 0
 end
 local messages = tonumber(ARGV[5])
 -- Before anything is written: a script that fails undoes nothing.

@@ -16,32 +16,15 @@ use super::{
 /// How far the time of the commit may lie from the time that the operation was given.
 const COMMIT_WITHIN: Duration = Duration::from_secs(2);
 
-/// What came of a commit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Committed {
-    /// All is written.
-    Yes,
-    /// Something that was loaded has changed; nothing is written.
-    Conflict,
-    /// The time was over, or stepped; nothing is written.
-    Late,
-}
-
-impl Committed {
-    pub(super) fn of_reply(reply: i64) -> Self {
-        match reply {
-            1 => Self::Yes,
-            0 => Self::Conflict,
-            _ => Self::Late,
-        }
-    }
-}
-
 /// The script, to be loaded when a connection opens.
 pub(super) fn script() -> &'static Script {
     static SCRIPT: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("commit.lua")));
     &SCRIPT
 }
+
+/// What the script answers when all is written. Otherwise nothing is: what was loaded has changed, or the time is
+/// over.
+pub(super) const WRITTEN: i64 = 1;
 
 /// The call that commits `writes` in place of what `snapshot` shows, under the version `new`.
 pub(super) fn invocation(

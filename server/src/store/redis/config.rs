@@ -12,7 +12,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 /// What all keys and channels begin with where nothing else is set.
 pub const DEFAULT_KEY_PREFIX: &str = "countersign:";
-/// How long a call waits for Redis where nothing else is set.
+/// How long one operation on the store may take where nothing else is set.
 pub const DEFAULT_TIME_LIMIT: Duration = Duration::from_secs(1);
 
 /// Where Redis is, and how it is spoken to.
@@ -32,7 +32,7 @@ pub struct RedisConfig {
     pub ca_pem: Option<Vec<u8>>,
     /// PEM certificate and private key with which this server shows who it is.
     pub client_pem: Option<ClientPem>,
-    /// How long a call waits for Redis, all in all.
+    /// How long one operation on the store may take, with all that it asks of Redis. A call has a few of them.
     pub time_limit: Duration,
     /// Whether a Redis that loses everything when it restarts will do.
     pub allow_without_append_only_file: bool,

@@ -1,8 +1,8 @@
 //! The connection, kept up by a task of its own.
 //!
 //! While Redis does not answer, nobody waits for it: a call finds the link down and fails at once. Only in the
-//! first moments after it broke do calls wait for the new connection, and no call ever waits for longer than
-//! the time limit. So a dead Redis holds up no more calls than came within that time.
+//! first moments after it broke do calls wait for the new connection, and no operation on the store ever takes
+//! longer than the time limit. So a dead Redis holds up no more calls than came within that time.
 //!
 //! A bounded number of requests is on its way at a time, and only the time that they are on their way says
 //! something about the connection: a server that asks for more than Redis can answer must not break it.
