@@ -280,6 +280,7 @@ impl Ledger {
                     RedeemOutcome::Redeemed(challenge) => {
                         assert!(told.is_approved() && redeem_before.is_some_and(|before| self.now < before));
                         assert!(!revoked.is_some_and(Revoked::stands), "a revoked device let somebody in");
+                        assert!(!told.was_too_late, "it was told to be too late");
                         told.redeemed_at.get_or_insert(self.now);
                         told.hear(challenge, self.now);
                     }
@@ -289,7 +290,8 @@ impl Ledger {
                     }
                     _ => {
                         let is_late = redeem_before.is_some_and(|before| self.now >= before);
-                        assert!(told.is_approved() && (is_late || revoked.is_some()));
+                        assert!(told.is_approved() && (is_late || told.was_too_late || revoked.is_some()));
+                        told.was_too_late = true;
                     }
                 }
             }

@@ -20,6 +20,8 @@ pub(crate) struct Told {
     /// Whether somebody asked at or past its expiry.
     pub(crate) was_seen_over: bool,
     pub(crate) redeemed_at: Option<UnixTime>,
+    /// Whether somebody was told that it is too late to redeem it.
+    pub(crate) was_too_late: bool,
     /// The latest time on the clock since it was made.
     pub(crate) latest: UnixTime,
 }
@@ -27,7 +29,16 @@ pub(crate) struct Told {
 impl Told {
     pub(crate) fn new(made: ChallengeRecord, attempt: u8, now: UnixTime) -> Self {
         let (end, winner, redeemed_at) = (None, None, None);
-        Self { made, attempt, end, winner, was_seen_over: false, redeemed_at, latest: now }
+        Self {
+            made,
+            attempt,
+            end,
+            winner,
+            was_seen_over: false,
+            redeemed_at,
+            was_too_late: false,
+            latest: now,
+        }
     }
 
     /// Somebody asked.
