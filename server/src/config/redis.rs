@@ -1,15 +1,20 @@
 //! `[redis]`: where challenges lie, when it is not the data directory.
 
-use std::time::Duration;
+use std::{ops::RangeInclusive, time::Duration};
 
 use secrecy::SecretString;
 use zeroize::Zeroizing;
 
 use super::{error::ConfigError, setting::Setting, sources::Section};
-use crate::store::redis::{ClientPem, DEFAULT_KEY_PREFIX, InvalidRedisConfig, RedisConfig};
+use crate::store::redis::{
+    ClientPem, DEFAULT_KEY_PREFIX, DEFAULT_TIME_LIMIT, InvalidRedisConfig, RedisConfig,
+};
 
 /// The most characters that all keys may begin with: each key is held in memory.
 const MAX_PREFIX_CHARS: usize = 64;
+const DATABASES: RangeInclusive<u32> = 0..=65_535;
+const DEFAULT_DATABASE: u32 = 0;
+const TIME_LIMITS_MS: RangeInclusive<u32> = 100..=10_000;
 
 /// The settings of the section as they were written.
 struct Settings {
@@ -59,7 +64,7 @@ pub(super) fn read(mut section: Section) -> Result<Option<RedisConfig>, ConfigEr
         username: settings.username.text()?.map(str::to_owned),
         password: password(&settings.password_file)?,
         database: if settings.database.is_set() {
-            Some(settings.database.number(0, 0..=65_535)?)
+            Some(settings.database.number(DEFAULT_DATABASE, DATABASES)?)
         } else {
             None
         },
@@ -69,7 +74,7 @@ pub(super) fn read(mut section: Section) -> Result<Option<RedisConfig>, ConfigEr
             .unwrap_or(DEFAULT_KEY_PREFIX.to_owned()),
         ca_pem: settings.ca_file.is_set().then(|| settings.ca_file.file()).transpose()?,
         client_pem,
-        time_limit: Duration::from_millis(settings.time_limit_ms.number(1_000, 100..=10_000)?.into()),
+        time_limit: settings.time_limit()?,
         allow_without_append_only_file: settings.allow_without_append_only_file.boolean(false)?,
     };
     config.validate().map_err(|invalid| settings.refuse(&invalid))?;
@@ -119,13 +124,33 @@ impl Settings {
         ]
     }
 
-    /// What says how to reach a Redis shows that one is wanted.
+    /// Whatever differs from its default shows that a Redis is wanted.
     fn refuse_without_url(&self) -> Result<Option<RedisConfig>, ConfigError> {
-        let to_reach = [&self.username, &self.password_file, &self.ca_file, &self.certificate_file];
-        match to_reach.into_iter().find(|setting| setting.is_set()) {
-            Some(setting) => Err(setting.needs(&self.url, "without it challenges lie in the data directory")),
-            None => Ok(None),
+        for setting in self.all() {
+            if setting.is_set() && self.differs_from_default(setting)? {
+                return Err(setting.needs(&self.url, "without it challenges lie in the data directory"));
+            }
         }
+        Ok(None)
+    }
+
+    /// Of one that is set.
+    fn differs_from_default(&self, setting: &Setting) -> Result<bool, ConfigError> {
+        Ok(match setting.key {
+            "database" => setting.number(DEFAULT_DATABASE, DATABASES)? != DEFAULT_DATABASE,
+            "key_prefix" => {
+                setting.parsed(KEY_PREFIX, key_prefix)?.is_some_and(|prefix| prefix != DEFAULT_KEY_PREFIX)
+            }
+            "time_limit_ms" => self.time_limit()? != DEFAULT_TIME_LIMIT,
+            "allow_without_append_only_file" => setting.boolean(false)?,
+            _ => true,
+        })
+    }
+
+    fn time_limit(&self) -> Result<Duration, ConfigError> {
+        let default = u32::try_from(DEFAULT_TIME_LIMIT.as_millis()).expect("it is a second");
+        let millis = self.time_limit_ms.number(default, TIME_LIMITS_MS)?;
+        Ok(Duration::from_millis(millis.into()))
     }
 
     fn refuse(&self, invalid: &InvalidRedisConfig) -> ConfigError {

@@ -158,12 +158,24 @@ fn what_tls_cannot_use_is_named() {
 }
 
 #[test]
-fn what_says_how_to_reach_a_redis_needs_its_url() {
-    for setting in ["username", "password_file", "ca_file", "certificate_file"] {
-        let reason = refusal(&format!("{setting} = \"DIR/password\""));
+fn every_other_setting_needs_the_url() {
+    for (setting, value) in [
+        ("username", "\"countersign\""),
+        ("password_file", "\"DIR/password\""),
+        ("database", "3"),
+        ("key_prefix", "\"eu:\""),
+        ("ca_file", "\"DIR/cert.pem\""),
+        ("certificate_file", "\"DIR/cert.pem\""),
+        ("private_key_file", "\"DIR/key.pem\""),
+        ("time_limit_ms", "250"),
+        ("allow_without_append_only_file", "true"),
+    ] {
         let needs = "needs redis.url, which is not set: without it challenges lie in the data directory";
-        assert_eq!(reason, format!("redis.{setting} = \"DIR/password\": {needs}"));
+        assert_eq!(refusal(&format!("{setting} = {value}")), format!("redis.{setting} = {value}: {needs}"));
     }
+    // Also one that is wrong by itself.
+    let reason = refusal("time_limit_ms = 99");
+    assert_eq!(reason, "redis.time_limit_ms = 99: must be a whole number from 100 to 10000");
 }
 
 #[test]
