@@ -8,7 +8,7 @@ use std::{
     io,
     net::{Ipv4Addr, SocketAddr},
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
 };
@@ -31,14 +31,15 @@ pub struct FaultyProxy {
     accepting: JoinHandle<()>,
 }
 
-/// Tells when a reply has been lost: [`FaultyProxy::lose_reply_to`].
+/// Tells when a reply or a message has been lost: [`FaultyProxy::lose_reply_to`], [`FaultyProxy::lose_message`].
 pub struct LostReply(oneshot::Receiver<()>);
 
 struct Shared {
     state: watch::Sender<State>,
     accepted: watch::Sender<usize>,
     most_under_way: AtomicUsize,
-    replies_to_lose: Mutex<Vec<ReplyToLose>>,
+    replies_to_lose: Mutex<Vec<ToLose>>,
+    messages_to_lose: Mutex<Vec<ToLose>>,
 }
 
 #[derive(Clone, Copy)]
@@ -54,10 +55,12 @@ enum Mode {
     Refuse,
     Stall,
     SwallowReplies,
+    SwallowMessages,
 }
 
-struct ReplyToLose {
-    request_has: Vec<u8>,
+/// What is to be lost: the reply to a request, or a message.
+struct ToLose {
+    has: Vec<u8>,
     lost: oneshot::Sender<()>,
 }
 
@@ -71,6 +74,7 @@ impl FaultyProxy {
             accepted: watch::Sender::new(0),
             most_under_way: AtomicUsize::new(0),
             replies_to_lose: Mutex::default(),
+            messages_to_lose: Mutex::default(),
         });
         let accepting = tokio::spawn(accept(listener, upstream, Arc::clone(&shared)));
         Ok(Self { address, shared, accepting })
@@ -106,6 +110,12 @@ impl FaultyProxy {
         self.set(Mode::SwallowReplies);
     }
 
+    /// Lets everything through but what the channels bring that a client of Redis has subscribed. Their connections
+    /// stay.
+    pub fn swallow_messages(&self) {
+        self.set(Mode::SwallowMessages);
+    }
+
     /// Cuts all connections that there are; new ones are not concerned.
     pub fn cut(&self) {
         self.shared.state.send_modify(|state| state.cuts += 1);
@@ -116,9 +126,13 @@ impl FaultyProxy {
     /// orders are each for one request. Of a stream that is not RESP, a piece as it was read counts as a
     /// request.
     pub fn lose_reply_to(&self, text: &str) -> LostReply {
-        let (lost, receiver) = oneshot::channel();
-        self.shared.replies_to_lose().push(ReplyToLose { request_has: text.as_bytes().to_vec(), lost });
-        LostReply(receiver)
+        order(&self.shared.replies_to_lose, text)
+    }
+
+    /// Loses the next message of a channel of Redis that contains `text`, and nothing else: its connection stays, and
+    /// brings what comes after it. Several orders are each for one message.
+    pub fn lose_message(&self, text: &str) -> LostReply {
+        order(&self.shared.messages_to_lose, text)
     }
 
     /// How many connections it has taken, those that it refused included.
@@ -150,24 +164,46 @@ impl Drop for FaultyProxy {
 }
 
 impl LostReply {
-    /// Returns when the request has been carried out and its reply is lost. Panics if the proxy ended, or its
-    /// connection to the server broke, before.
+    /// Returns when the request has been carried out and its reply is lost, or when the message is. Panics if the
+    /// proxy ended, or its connection to the server broke, before.
     pub async fn happened(self) {
-        self.0.await.expect("the request is carried out");
+        self.0.await.expect("it is lost");
     }
 }
 
 impl Shared {
-    fn replies_to_lose(&self) -> MutexGuard<'_, Vec<ReplyToLose>> {
-        self.replies_to_lose.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Whom to tell if the reply to `request` is to be lost.
     fn loses_reply_to(&self, request: &[u8]) -> Option<oneshot::Sender<()>> {
-        let mut orders = self.replies_to_lose();
-        let position = orders.iter().position(|order| contains(request, &order.request_has))?;
-        Some(orders.remove(position).lost)
+        ordered(&self.replies_to_lose, request)
     }
+
+    /// Whether this reply of the server is a message that is to be lost. Tells whoever ordered it.
+    fn loses(&self, reply: &[u8], mode: Mode) -> bool {
+        if !replies::is_message(reply) {
+            return false;
+        }
+        let lost = ordered(&self.messages_to_lose, reply);
+        let is_lost = lost.is_some() || mode == Mode::SwallowMessages;
+        if let Some(lost) = lost {
+            // Nobody need wait for it.
+            let _ = lost.send(());
+        }
+        is_lost
+    }
+}
+
+fn order(orders: &Mutex<Vec<ToLose>>, text: &str) -> LostReply {
+    let (lost, receiver) = oneshot::channel();
+    let has = text.as_bytes().to_vec();
+    orders.lock().unwrap_or_else(PoisonError::into_inner).push(ToLose { has, lost });
+    LostReply(receiver)
+}
+
+/// Takes the order that is for these bytes, if there is one.
+fn ordered(orders: &Mutex<Vec<ToLose>>, bytes: &[u8]) -> Option<oneshot::Sender<()>> {
+    let mut orders = orders.lock().unwrap_or_else(PoisonError::into_inner);
+    let position = orders.iter().position(|order| contains(bytes, &order.has))?;
+    Some(orders.remove(position).lost)
 }
 
 fn contains(bytes: &[u8], part: &[u8]) -> bool {

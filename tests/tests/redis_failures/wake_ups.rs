@@ -76,7 +76,37 @@ async fn a_decision_after_the_channel_was_cut_is_heard_of() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_lost_message_costs_a_poll() {
+async fn a_wake_up_that_is_lost_on_a_channel_that_stays_open_costs_a_poll() {
+    let Some(waiting) = Waiting::start_or_skip().await else { return };
+    let proxy = &waiting.servers.proxies[1];
+    let connections = proxy.connections();
+    let lost = proxy.lose_message(waiting.login.id());
+    waiting.approve().await;
+    soon(lost.happened()).await;
+    assert!(!waiting.call.is_finished());
+    waiting.servers.clock.advance(LONGEST_POLL);
+    assert_eq!(proxy.connections(), connections, "the channel has been opened anew");
+    waiting.hears_of_it().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_channel_that_brings_no_pings_any_more_is_opened_anew_and_all_who_wait_read_again() {
+    let Some(waiting) = Waiting::start_or_skip().await else { return };
+    let proxy = &waiting.servers.proxies[1];
+    let connections = proxy.connections();
+    // With its connection as it is.
+    proxy.swallow_messages();
+    let lost = proxy.lose_message(waiting.login.id());
+    waiting.approve().await;
+    soon(lost.happened()).await;
+    assert!(!waiting.call.is_finished());
+    // It takes the server ten seconds to miss its pings. The clock stands still, so that nobody polls.
+    assert_eq!(soon(proxy.connections_beyond(connections)).await, connections + 1, "the channel alone");
+    waiting.hears_of_it().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_is_never_sent_costs_a_poll() {
     let Some(waiting) = Waiting::start_or_skip().await else { return };
     // Redis does not know any more whom to tell.
     let Value::Array(sets) = waiting.servers.redis(&["KEYS", "countersign:*}w[0-9a-f]*"]).await else {

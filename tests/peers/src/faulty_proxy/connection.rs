@@ -15,7 +15,11 @@ use tokio::{
     sync::oneshot,
 };
 
-use super::{Mode, Shared, replies::Replies, requests::Requests};
+use super::{
+    Mode, Shared,
+    replies::{Piece, Replies},
+    requests::Requests,
+};
 
 const BUFFER: usize = 64 * 1024;
 
@@ -131,14 +135,21 @@ impl Line {
             if length == 0 {
                 return Ok(());
             }
-            let ended = replies.ended_in(&buffer[..length]);
-            let less = |under_way: usize| Some(under_way.saturating_sub(ended));
-            let _ = self.under_way.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less);
-            match self.mode().await {
-                None => return Ok(()),
-                Some(Mode::SwallowReplies) => {}
-                Some(_) => client.write_all(&buffer[..length]).await?,
+            let piece = replies.push(&buffer[..length]);
+            if let Piece::Whole(whole) = &piece {
+                let less = |under_way: usize| Some(under_way.saturating_sub(whole.len()));
+                let _ = self.under_way.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less);
             }
+            let Some(mode) = self.mode().await else { return Ok(()) };
+            let bytes = match piece {
+                _ if mode == Mode::SwallowReplies => continue,
+                Piece::Opaque(bytes) => bytes,
+                Piece::Whole(whole) => {
+                    let kept = whole.into_iter().filter(|reply| !self.shared.loses(reply, mode));
+                    kept.flatten().collect()
+                }
+            };
+            client.write_all(&bytes).await?;
         }
     }
 }

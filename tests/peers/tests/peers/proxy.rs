@@ -1,4 +1,4 @@
-use countersign_test_peers::{FaultyProxy, RedisServer, redis_or_skip};
+use countersign_test_peers::{FaultyProxy, RedisServer, Value, redis_or_skip};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -117,6 +117,47 @@ async fn swallowed_replies_are_of_requests_that_were_carried_out() {
     stream.write_all(&[INCREMENT, b"*1\r\n$4\r\nQUIT\r\n"].concat()).await.expect("it takes it");
     assert_eq!(read(&mut stream).await, b"");
     assert_eq!(redis.command(&["GET", "n"]).await.expect("it answers"), bulk("1"));
+}
+
+/// As a subscriber of the channel `c` gets it.
+fn message(text: &str) -> Vec<u8> {
+    format!("*3\r\n$7\r\nmessage\r\n$1\r\nc\r\n${}\r\n{text}\r\n", text.len()).into_bytes()
+}
+
+#[tokio::test]
+async fn a_lost_message_is_the_one_that_was_meant_and_those_after_it_come() {
+    if !redis_or_skip() {
+        return;
+    }
+    let redis = RedisServer::start().await.expect("it starts");
+    let proxy = FaultyProxy::in_front_of(redis.port()).await.expect("it listens");
+    let mut stream = connect(&proxy).await;
+    stream.write_all(b"*2\r\n$9\r\nSUBSCRIBE\r\n$1\r\nc\r\n").await.expect("it takes it");
+    assert_eq!(read(&mut stream).await, b"*3\r\n$9\r\nsubscribe\r\n$1\r\nc\r\n:1\r\n");
+    let publish = async |text: &str| {
+        assert_eq!(redis.command(&["PUBLISH", "c", text]).await.expect("it answers"), Value::Integer(1));
+    };
+
+    let lost = proxy.lose_message("two");
+    publish("one").await;
+    assert_eq!(read(&mut stream).await, message("one"));
+    publish("two").await;
+    soon(lost.happened()).await;
+    publish("two").await;
+    assert_eq!(read(&mut stream).await, message("two"));
+
+    let lost = proxy.lose_message("three");
+    proxy.swallow_messages();
+    publish("four").await;
+    publish("three").await;
+    soon(lost.happened()).await;
+    // What is no message comes.
+    stream.write_all(b"*2\r\n$9\r\nSUBSCRIBE\r\n$1\r\nd\r\n").await.expect("it takes it");
+    assert_eq!(read(&mut stream).await, b"*3\r\n$9\r\nsubscribe\r\n$1\r\nd\r\n:2\r\n");
+    proxy.pass();
+    publish("five").await;
+    assert_eq!(read(&mut stream).await, message("five"));
+    assert_eq!(proxy.connections(), 1);
 }
 
 #[tokio::test]
