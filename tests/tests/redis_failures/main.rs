@@ -9,6 +9,7 @@ mod backend;
 #[path = "../end_to_end/captured_log.rs"]
 mod captured_log;
 mod clock;
+mod clocks_apart;
 mod fixture;
 mod forgotten;
 mod lost_replies;
