@@ -125,6 +125,12 @@ impl RedisServer {
         self.ca_pem.as_ref().map(|_| self.directory().join(tls::CA_FILE))
     }
 
+    /// The files of a certificate of the same authority, and of its private key, for a client that the server asks
+    /// for one (`tls-auth-clients yes`); none without TLS.
+    pub fn client_files(&self) -> Option<[PathBuf; 2]> {
+        self.ca_pem.as_ref().map(|_| tls::CLIENT_FILES.map(|name| self.directory().join(name)))
+    }
+
     /// Kills it (SIGKILL), and returns when it is gone. Nothing happens if it does not run.
     pub fn kill(&self) {
         *self.process() = None;

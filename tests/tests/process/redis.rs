@@ -131,9 +131,45 @@ async fn tls_is_spoken_with_the_authority_that_is_configured() {
         return;
     }
     let redis = RedisServer::options().tls().start().await.expect("it starts");
+    logs_in_and_tells_no_password(&Place::new(&tls_section(&redis, None))).await;
+}
+
+/// The section for a Redis that speaks TLS, with the client certificate of `client`.
+fn tls_section(redis: &RedisServer, client: Option<&RedisServer>) -> String {
     let ca_file = redis.ca_file().expect("it has one").display().to_string();
     let section = format!("[redis]\nurl = {:?}\nca_file = {ca_file:?}\n", redis.url());
-    logs_in_and_tells_no_password(&Place::new(&section)).await;
+    let Some(client) = client else { return section };
+    let [certificate, key] =
+        client.client_files().expect("it has them").map(|file| file.display().to_string());
+    format!("{section}certificate_file = {certificate:?}\nprivate_key_file = {key:?}\n")
+}
+
+#[tokio::test]
+async fn a_redis_that_asks_for_a_certificate_is_shown_the_one_that_is_configured() {
+    if !redis_or_skip() {
+        return;
+    }
+    let redis = RedisServer::options().tls().arg("tls-auth-clients", "yes").start().await.expect("it starts");
+    let other = RedisServer::options().tls().start().await.expect("it starts");
+    logs_in_and_tells_no_password(&Place::new(&tls_section(&redis, Some(&redis)))).await;
+    for (client, told) in [
+        (
+            None,
+            "does not answer: it asks for a certificate: set redis.certificate_file and redis.private_key_file",
+        ),
+        (Some(&other), "does not answer: it refuses the certificate in redis.certificate_file ("),
+    ] {
+        let place = Place::new(&tls_section(&redis, client));
+        let server = place.serve().await;
+        server.logged(told).await;
+        let application = Application::create(&place, "Shop").await;
+        let backend = application.connect(server.address).await;
+        backend.enroll("anna").await.expect("it is enrolled");
+        let refused = backend.create("anna", "attempt-1").await.expect_err("there is no Redis for it");
+        assert_eq!(refused.code(), Code::Unavailable, "{refused:?}");
+        let stderr = server.stop().await.stderr;
+        assert_eq!(stderr.matches(told).count(), 1, "told once: {stderr}");
+    }
 }
 
 async fn logs_in_and_tells_no_password(place: &Place) {

@@ -1,9 +1,10 @@
 //! Why Redis did not do what it was asked, and what follows from that.
 
-use std::fmt;
+use std::{fmt, io, sync::Arc};
 
 use countersign_domain::record::InvalidRecord;
 use redis::{ErrorKind, RedisError, ServerErrorKind};
+use rustls::AlertDescription;
 
 use crate::store::StoreError;
 
@@ -72,9 +73,35 @@ pub(super) fn described(error: &RedisError) -> String {
         None if error.kind() == ErrorKind::Parse => {
             "what answers there does not speak as Redis does".to_owned()
         }
-        None => std::error::Error::source(error).map_or(detail, ToString::to_string),
+        None => match alert(error) {
+            Some(AlertDescription::CertificateRequired) => {
+                "it asks for a certificate: set redis.certificate_file and redis.private_key_file".to_owned()
+            }
+            Some(
+                alert @ (AlertDescription::BadCertificate
+                | AlertDescription::UnsupportedCertificate
+                | AlertDescription::CertificateRevoked
+                | AlertDescription::CertificateExpired
+                | AlertDescription::CertificateUnknown
+                | AlertDescription::UnknownCA
+                | AlertDescription::AccessDenied
+                | AlertDescription::DecryptError),
+            ) => format!("it refuses the certificate in redis.certificate_file ({alert:?})"),
+            _ => std::error::Error::source(error).map_or(detail, ToString::to_string),
+        },
     };
     words.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// What the other side of TLS did not like.
+fn alert(error: &RedisError) -> Option<AlertDescription> {
+    // As the library keeps it.
+    let kept =
+        std::error::Error::source(error)?.downcast_ref::<Arc<dyn std::error::Error + Send + Sync>>()?;
+    match kept.downcast_ref::<io::Error>()?.get_ref()?.downcast_ref::<rustls::Error>()? {
+        rustls::Error::AlertReceived(alert) => Some(*alert),
+        _ => None,
+    }
 }
 
 impl fmt::Display for Failure {

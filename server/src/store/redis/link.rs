@@ -226,11 +226,12 @@ async fn keep_up(
     }
 }
 
-/// A time in which there is no connection: logged at its beginning, when its reason changes, and at its end.
+/// A time in which there is no connection: logged at its beginning, for each reason once, and at its end. Reasons may
+/// alternate: who is refused by TLS learns why only if he reads before he writes.
 #[derive(Default)]
 struct Outage {
     began: Option<Instant>,
-    reason: Option<ConnectError>,
+    told: Vec<ConnectError>,
 }
 
 impl Outage {
@@ -240,9 +241,9 @@ impl Outage {
 
     fn goes_on(&mut self, error: &ConnectError) {
         self.begins();
-        if self.reason.as_ref() != Some(error) {
+        if !self.told.contains(error) {
             tracing::error!(error = %error, "challenges cannot be reached: calls that need them are refused");
-            self.reason = Some(error.clone());
+            self.told.push(error.clone());
         }
     }
 
@@ -250,6 +251,6 @@ impl Outage {
         if let Some(began) = self.began.take() {
             tracing::info!(redis.outage_seconds = began.elapsed().as_secs(), "Redis answers");
         }
-        self.reason = None;
+        self.told.clear();
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{fs, io, path::Path, sync::Arc};
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use rustls::{
     ClientConfig, RootCertStore,
     pki_types::{CertificateDer, ServerName, pem::PemObject},
@@ -17,19 +17,29 @@ pub(super) const CA_FILE: &str = "ca.pem";
 pub(super) const DIRECTIVES: [&str; 4] =
     ["tls-ca-cert-file ca.pem", "tls-cert-file server.pem", "tls-key-file server.key", "tls-auth-clients no"];
 
-/// Makes an authority and a certificate of it, as files in `directory`; gives the authority's, in PEM.
+/// A certificate of the same authority for whoever calls the server, and its key.
+pub(super) const CLIENT_FILES: [&str; 2] = ["client.pem", "client.key"];
+
+/// Makes an authority and two certificates of it, the server's and a client's, as files in `directory`; gives the
+/// authority's, in PEM.
 pub(super) fn make(directory: &Path) -> io::Result<String> {
     let mut authority = CertificateParams::new(Vec::new()).map_err(io::Error::other)?;
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let authority_key = KeyPair::generate().map_err(io::Error::other)?;
     let authority = CertifiedIssuer::self_signed(authority, authority_key).map_err(io::Error::other)?;
-    let key = KeyPair::generate().map_err(io::Error::other)?;
-    let certificate = CertificateParams::new(vec!["localhost".to_owned(), "127.0.0.1".to_owned()])
-        .and_then(|names| names.signed_by(&key, &authority))
-        .map_err(io::Error::other)?;
     fs::write(directory.join(CA_FILE), authority.pem())?;
-    fs::write(directory.join("server.pem"), certificate.pem())?;
-    fs::write(directory.join("server.key"), key.serialize_pem())?;
+    for (names, [certificate_file, key_file]) in
+        [(&["localhost", "127.0.0.1"][..], ["server.pem", "server.key"]), (&["client"], CLIENT_FILES)]
+    {
+        let key = KeyPair::generate().map_err(io::Error::other)?;
+        let subject: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
+        let mut certificate = CertificateParams::new(subject).map_err(io::Error::other)?;
+        // Other than the authority's, or OpenSSL takes it for one that vouches for itself.
+        certificate.distinguished_name.push(DnType::CommonName, names[0]);
+        let certificate = certificate.signed_by(&key, &authority).map_err(io::Error::other)?;
+        fs::write(directory.join(certificate_file), certificate.pem())?;
+        fs::write(directory.join(key_file), key.serialize_pem())?;
+    }
     Ok(authority.pem())
 }
 
