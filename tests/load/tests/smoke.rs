@@ -1,5 +1,5 @@
-//! The benchmark's own code logs users in, on a server within this process: so that it still can when it is next
-//! wanted.
+//! The benchmark's own code logs users in, on a server within this process, on either store: so that it still can when
+//! it is next wanted.
 
 use std::{sync::Arc, time::Duration};
 
@@ -14,28 +14,53 @@ use countersign::{
 use countersign_load::{
     command::{Command, Load, Method, Target},
     generator::Generator,
-    installation, stand_in,
+    installation,
+    redis::Redis,
+    stand_in,
 };
+use countersign_test_peers::redis_or_skip;
 use secrecy::ExposeSecret as _;
 use tempfile::TempDir;
 use tokio::time::timeout;
 
 const DEADLINE: Duration = Duration::from_mins(2);
+/// Logins at least, and commands that each needs of Redis at least: a load and a commit to create, to decide and to
+/// redeem.
+const LOGINS: u64 = 20 + 8;
+const COMMANDS_A_LOGIN: u64 = 6;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_benchmark_measures_can_be_done() {
-    timeout(DEADLINE, drive()).await.expect("it ends in time");
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    timeout(DEADLINE, drive(&directory, None)).await.expect("it ends in time");
 }
 
-async fn drive() {
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_benchmark_measures_can_be_done_on_redis() {
+    if !redis_or_skip() {
+        return;
+    }
     let directory = tempfile::tempdir().expect("a temporary directory");
+    let mut redis = Redis::start(directory.path()).await.expect("it starts");
+    let before = redis.commands().await.expect("it answers");
+    timeout(DEADLINE, drive(&directory, Some(&redis.url))).await.expect("it ends in time");
+    // What the table tells of Redis can be read, and it was this one that was used.
+    assert!(redis.ping().await.expect("it answers") < DEADLINE);
+    assert!(redis.used_memory().await.expect("it answers") > 0);
+    assert!(redis.usage().expect("it runs").resident_bytes > 0);
+    let commands = redis.commands().await.expect("it answers") - before;
+    assert!(commands > LOGINS * COMMANDS_A_LOGIN, "{commands} commands");
+}
+
+async fn drive(directory: &TempDir, redis_url: Option<&str>) {
     let (apple, wakes) = stand_in::start().await.expect("ports are free");
     let apns = stand_in::description(&apple, &wakes).expect("it listens");
     let telling = tokio::spawn(async move { stand_in::tell_of_pushes(&apple, wakes).await });
     let file = installation::configure(directory.path(), &apns).expect("it is written");
-    let config = config::load(Some(&file), [], Overrides::default()).expect("a good configuration");
+    let environment = redis_url.map(|url| ("COUNTERSIGN_REDIS_URL".into(), url.into()));
+    let config = config::load(Some(&file), environment, Overrides::default()).expect("a good configuration");
     let app = App::start(config, Arc::new(SystemClock), Arc::new(SystemRandom)).await.expect("it starts");
-    let api_key = create_application(&directory).await;
+    let api_key = create_application(directory).await;
 
     let target = Target { server: app.address(), wakes: apns.wakes, api_key, users: 5 };
     let (mut generator, enrolled) = Generator::enroll(&target).await.expect("they enrol");
