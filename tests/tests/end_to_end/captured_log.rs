@@ -5,6 +5,10 @@
 
 use std::{cell::RefCell, io, sync::Once};
 
+use tracing_subscriber::{
+    Layer as _, filter::dynamic_filter_fn, layer::SubscriberExt as _, util::SubscriberInitExt as _,
+};
+
 thread_local! {
     static CAPTURED: RefCell<Option<Vec<u8>>> = const { RefCell::new(None) };
 }
@@ -16,11 +20,10 @@ impl CapturedLog {
     pub(crate) fn start() -> Self {
         static INSTALL: Once = Once::new();
         INSTALL.call_once(|| {
-            tracing_subscriber::fmt()
-                .with_max_level(tracing::Level::TRACE)
-                .with_ansi(false)
-                .with_writer(|| Writer)
-                .init();
+            // Asked each time: what other threads log is not put into words only to be thrown away.
+            let is_wanted = dynamic_filter_fn(|_, _| CAPTURED.with_borrow(Option::is_some));
+            let layer = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(|| Writer);
+            tracing_subscriber::registry().with(layer.with_filter(is_wanted)).init();
         });
         CAPTURED.set(Some(Vec::new()));
         Self(())
