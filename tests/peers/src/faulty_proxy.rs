@@ -38,8 +38,9 @@ struct Shared {
     state: watch::Sender<State>,
     accepted: watch::Sender<usize>,
     most_under_way: AtomicUsize,
-    replies_to_lose: Mutex<Vec<ToLose>>,
-    messages_to_lose: Mutex<Vec<ToLose>>,
+    replies_to_lose: Mutex<Vec<Order>>,
+    messages_to_lose: Mutex<Vec<Order>>,
+    requests_to_tell: Mutex<Vec<Order>>,
 }
 
 #[derive(Clone, Copy)]
@@ -58,10 +59,10 @@ enum Mode {
     SwallowMessages,
 }
 
-/// What is to be lost: the reply to a request, or a message.
-struct ToLose {
+/// What is to be lost, or told: the reply to a request, a message, a request.
+struct Order {
     has: Vec<u8>,
-    lost: oneshot::Sender<()>,
+    done: oneshot::Sender<()>,
 }
 
 impl FaultyProxy {
@@ -75,6 +76,7 @@ impl FaultyProxy {
             most_under_way: AtomicUsize::new(0),
             replies_to_lose: Mutex::default(),
             messages_to_lose: Mutex::default(),
+            requests_to_tell: Mutex::default(),
         });
         let accepting = tokio::spawn(accept(listener, upstream, Arc::clone(&shared)));
         Ok(Self { address, shared, accepting })
@@ -126,13 +128,19 @@ impl FaultyProxy {
     /// orders are each for one request. Of a stream that is not RESP, a piece as it was read counts as a
     /// request.
     pub fn lose_reply_to(&self, text: &str) -> LostReply {
-        order(&self.shared.replies_to_lose, text)
+        LostReply(order(&self.shared.replies_to_lose, text))
     }
 
     /// Loses the next message of a channel of Redis that contains `text`, and nothing else: its connection stays, and
     /// brings what comes after it. Several orders are each for one message.
     pub fn lose_message(&self, text: &str) -> LostReply {
-        order(&self.shared.messages_to_lose, text)
+        LostReply(order(&self.shared.messages_to_lose, text))
+    }
+
+    /// Returns when it has let a Redis request through that contains `text`, from the call on.
+    pub fn request_with(&self, text: &str) -> impl Future<Output = ()> + Send + use<> {
+        let asked = order(&self.shared.requests_to_tell, text);
+        async move { asked.await.expect("the proxy goes on") }
     }
 
     /// How many connections it has taken, those that it refused included.
@@ -177,6 +185,14 @@ impl Shared {
         ordered(&self.replies_to_lose, request)
     }
 
+    /// Tells whoever asked for it of a request that has been let through.
+    fn tell_of(&self, request: &[u8]) {
+        while let Some(asked) = ordered(&self.requests_to_tell, request) {
+            // Nobody need wait for it.
+            let _ = asked.send(());
+        }
+    }
+
     /// Whether this reply of the server is a message that is to be lost. Tells whoever ordered it.
     fn loses(&self, reply: &[u8], mode: Mode) -> bool {
         if !replies::is_message(reply) {
@@ -192,18 +208,18 @@ impl Shared {
     }
 }
 
-fn order(orders: &Mutex<Vec<ToLose>>, text: &str) -> LostReply {
-    let (lost, receiver) = oneshot::channel();
+fn order(orders: &Mutex<Vec<Order>>, text: &str) -> oneshot::Receiver<()> {
+    let (done, receiver) = oneshot::channel();
     let has = text.as_bytes().to_vec();
-    orders.lock().unwrap_or_else(PoisonError::into_inner).push(ToLose { has, lost });
-    LostReply(receiver)
+    orders.lock().unwrap_or_else(PoisonError::into_inner).push(Order { has, done });
+    receiver
 }
 
-/// Takes the order that is for these bytes, if there is one.
-fn ordered(orders: &Mutex<Vec<ToLose>>, bytes: &[u8]) -> Option<oneshot::Sender<()>> {
+/// Takes the first order that is for these bytes, if there is one.
+fn ordered(orders: &Mutex<Vec<Order>>, bytes: &[u8]) -> Option<oneshot::Sender<()>> {
     let mut orders = orders.lock().unwrap_or_else(PoisonError::into_inner);
     let position = orders.iter().position(|order| contains(bytes, &order.has))?;
-    Some(orders.remove(position).lost)
+    Some(orders.remove(position).done)
 }
 
 fn contains(bytes: &[u8], part: &[u8]) -> bool {

@@ -11,9 +11,9 @@ use std::{
 };
 
 use tokio::{
-    io::{AsyncBufReadExt, AsyncRead, BufReader},
+    io::{AsyncBufReadExt, BufReader},
     net::unix::pipe,
-    sync::oneshot,
+    sync::{oneshot, watch},
     time::timeout,
 };
 
@@ -25,6 +25,8 @@ pub(crate) const READY_WITHIN: Duration = Duration::from_secs(30);
 /// A running program. It is killed when dropped.
 pub(crate) struct Process {
     child: Child,
+    /// What it has written so far.
+    written: watch::Receiver<String>,
 }
 
 /// Why a program is not running.
@@ -42,18 +44,26 @@ impl Process {
         // Standard error would be this process' own otherwise, held open by a program that outlives it.
         let (output, writer) = io::pipe().map_err(StartError::Io)?;
         command.stdin(Stdio::null()).stderr(writer.try_clone().map_err(StartError::Io)?).stdout(writer);
-        let process = Self { child: spawn(command).await.map_err(StartError::Io)? };
+        let child = spawn(command).await.map_err(StartError::Io)?;
         let output = pipe::Receiver::from_owned_fd(output.into()).map_err(StartError::Io)?;
-        let mut output = BufReader::new(output);
-        let mut written = String::new();
-        match timeout(READY_WITHIN, read_until(&mut output, ready, &mut written)).await {
-            Ok(Ok(true)) => {}
-            Ok(Err(error)) => return Err(StartError::Io(error)),
-            Ok(Ok(false)) | Err(_) => return Err(StartError::NotReady(written)),
+        let (lines, written) = watch::channel(String::new());
+        // To its end: a full pipe would stop the program.
+        tokio::spawn(follow(BufReader::new(output), lines));
+        let process = Self { child, written };
+        match timeout(READY_WITHIN, process.writes(ready)).await {
+            Ok(true) => Ok(process),
+            Ok(false) | Err(_) => Err(StartError::NotReady(process.written.borrow().clone())),
         }
-        // A full pipe would stop the program.
-        tokio::spawn(async move { tokio::io::copy(&mut output, &mut tokio::io::sink()).await });
-        Ok(process)
+    }
+
+    /// What it writes from its start on.
+    pub(crate) fn written(&self) -> watch::Receiver<String> {
+        self.written.clone()
+    }
+
+    /// Returns when it has written `text`, or has ended: whether it did.
+    async fn writes(&self, text: &str) -> bool {
+        self.written().wait_for(|written| written.contains(text)).await.is_ok()
     }
 
     pub(crate) fn id(&self) -> u32 {
@@ -109,20 +119,12 @@ fn start_all(orders: &Receiver<Order>) {
     }
 }
 
-/// Whether a line came that contains `wanted`. Everything up to it is put into `written`.
-async fn read_until(
-    stream: &mut BufReader<impl AsyncRead + Unpin>,
-    wanted: &str,
-    written: &mut String,
-) -> io::Result<bool> {
-    loop {
-        let start = written.len();
-        if stream.read_line(written).await? == 0 {
-            return Ok(false);
-        }
-        if written[start..].contains(wanted) {
-            return Ok(true);
-        }
+/// Notes what the program writes, as soon as a line is whole, until it ends.
+async fn follow(mut output: BufReader<pipe::Receiver>, log: watch::Sender<String>) {
+    let mut line = Vec::new();
+    while output.read_until(b'\n', &mut line).await.is_ok_and(|length| length > 0) {
+        log.send_modify(|written| written.push_str(&String::from_utf8_lossy(&line)));
+        line.clear();
     }
 }
 

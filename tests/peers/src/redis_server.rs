@@ -131,6 +131,14 @@ impl RedisServer {
         self.ca_pem.as_ref().map(|_| tls::CLIENT_FILES.map(|name| self.directory().join(name)))
     }
 
+    /// Returns when the server has written `text` to its log, since it was started last. Panics if it ends before.
+    pub async fn logged(&self, text: &str) {
+        let written = self.process().as_ref().map(Process::written);
+        let mut written = written.expect("the Redis server runs");
+        let is_told = written.wait_for(|written| written.contains(text)).await.is_ok();
+        assert!(is_told, "the Redis server ended without: {text}");
+    }
+
     /// Kills it (SIGKILL), and returns when it is gone. Nothing happens if it does not run.
     pub fn kill(&self) {
         *self.process() = None;

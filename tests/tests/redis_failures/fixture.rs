@@ -29,7 +29,7 @@ use secrecy::ExposeSecret as _;
 use tempfile::TempDir;
 use tonic::transport::Channel;
 
-pub(crate) use self::people::{Device, Login, again, is_away};
+pub(crate) use self::people::{Device, Login, is_away};
 use crate::{
     backend::{Backend, Bearer},
     clock::TestClock,

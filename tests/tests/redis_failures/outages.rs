@@ -6,7 +6,7 @@ use countersign_proto::common::ChallengeState;
 use tokio::time::timeout;
 
 use crate::{
-    fixture::{IMPATIENT, Login, Servers, again, is_away},
+    fixture::{IMPATIENT, Login, Servers, is_away},
     soon,
 };
 
@@ -26,10 +26,10 @@ async fn servers_start_while_redis_is_down_and_serve_once_it_answers() {
     let device = servers.enroll(&backend, "anna").await;
     assert!(is_away(Login::try_ask(&backend, "anna", "attempt")).await);
     soon(servers.redis.restart()).await.expect("it starts");
-    let (login, _) = again(|| Login::try_ask(&backend, "anna", "attempt")).await;
-    again(|| device.approve(&login)).await;
+    let (login, _) = servers.again(0, || Login::try_ask(&backend, "anna", "attempt")).await;
+    servers.again(0, || device.approve(&login)).await;
     let other = servers.backend(1).await;
-    again(|| login.redeem(&other)).await;
+    servers.again(1, || login.redeem(&other)).await;
 }
 
 /// Every call about challenges finds Redis away, at once: no call opens a connection or waits for one.
@@ -60,15 +60,15 @@ async fn while_redis_is_down_calls_fail_at_once_and_the_same_again_get_the_outco
     let Some(servers) = Servers::start_or_skip(IMPATIENT).await else { return };
     let backend = servers.backend(0).await;
     let device = servers.enroll(&backend, "anna").await;
-    let (login, _) = again(|| Login::try_ask(&backend, "anna", "attempt")).await;
-    again(|| device.approve(&login)).await;
+    let (login, _) = servers.again(0, || Login::try_ask(&backend, "anna", "attempt")).await;
+    servers.again(0, || device.approve(&login)).await;
     servers.redis.kill();
     all_fail_fast(&servers, &login).await;
     soon(servers.redis.restart()).await.expect("it starts");
-    let (repeated, _) = again(|| Login::try_ask(&backend, "anna", "attempt")).await;
+    let (repeated, _) = servers.again(0, || Login::try_ask(&backend, "anna", "attempt")).await;
     assert_eq!((repeated.id(), &repeated.match_code), (login.id(), &login.match_code));
-    let (redeemed, _) = again(|| login.redeem(&backend)).await;
-    let (redeemed_again, _) = again(|| login.redeem(&backend)).await;
+    let (redeemed, _) = servers.again(0, || login.redeem(&backend)).await;
+    let (redeemed_again, _) = servers.again(0, || login.redeem(&backend)).await;
     assert_eq!(redeemed, redeemed_again);
 }
 
@@ -77,15 +77,15 @@ async fn a_redis_that_stands_still_holds_up_nobody() {
     let Some(servers) = Servers::start_or_skip(IMPATIENT).await else { return };
     let backend = servers.backend(0).await;
     let device = servers.enroll(&backend, "anna").await;
-    let (login, _) = again(|| Login::try_ask(&backend, "anna", "attempt")).await;
+    let (login, _) = servers.again(0, || Login::try_ask(&backend, "anna", "attempt")).await;
     soon(servers.redis.stop_signal()).await.expect("it stops");
     // Those that are under way when it stops are bounded as well.
     assert!(is_away(device.approve(&login)).await);
     all_fail_fast(&servers, &login).await;
     servers.redis.continue_signal().expect("it goes on");
-    let (answer, _) = again(|| device.approve(&login)).await;
+    let (answer, _) = servers.again(0, || device.approve(&login)).await;
     assert_eq!(answer.state, ChallengeState::Approved);
-    again(|| login.redeem(&backend)).await;
+    servers.again(0, || login.redeem(&backend)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -93,7 +93,7 @@ async fn who_waits_is_answered_over_an_outage() {
     let Some(servers) = Servers::start_or_skip(IMPATIENT).await else { return };
     let (backend, other) = (servers.backend(0).await, servers.backend(1).await);
     let device = servers.enroll(&backend, "anna").await;
-    let (login, _) = again(|| Login::try_ask(&backend, "anna", "attempt")).await;
+    let (login, _) = servers.again(0, || Login::try_ask(&backend, "anna", "attempt")).await;
     let expires_at = servers.clock.expiry();
     let waiting = {
         let id = login.id().to_owned();
@@ -103,7 +103,7 @@ async fn who_waits_is_answered_over_an_outage() {
     servers.redis.kill();
     assert!(is_away(login.redeem(&servers.backend(1).await)).await);
     soon(servers.redis.restart()).await.expect("it starts");
-    again(|| device.approve(&login)).await;
+    servers.again(0, || device.approve(&login)).await;
     let answered = soon(waiting).await.expect("it does not panic").expect("an answer");
     assert_eq!(answered.state(), ChallengeState::Approved);
 }

@@ -115,6 +115,7 @@ impl Line {
                     self.shared.most_under_way.fetch_max(under_way, Ordering::SeqCst);
                 }
                 upstream.write_all(&request).await?;
+                self.shared.tell_of(&request);
                 if lost.is_some() {
                     return Ok(lost);
                 }
