@@ -19,6 +19,7 @@ mod outages;
 mod refused;
 mod refused_writes;
 mod replica;
+mod ten_seconds;
 mod under_load;
 mod wake_ups;
 
