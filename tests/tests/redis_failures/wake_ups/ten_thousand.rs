@@ -1,4 +1,5 @@
-//! Ten thousand people wait at one server, and are answered through another.
+//! Ten thousand people wait at one server, and are answered through another: some of them as they are outside tests, from
+//! enrolment to signed decision, the rest by a store like the servers', which is quicker.
 
 use std::{sync::Arc, time::Duration};
 
@@ -10,20 +11,22 @@ use countersign_domain::{
     state::{State, Verdict},
 };
 use countersign_proto::{common::ChallengeState, login::Challenge};
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet};
 use tonic::Status;
 
 use crate::{
     backend::Backend,
-    fixture::{PATIENT, START, Servers},
+    fixture::{Device, Login, PATIENT, START, Servers},
     soon,
 };
 
-const PEOPLE: u64 = 10_000;
+const PEOPLE: u64 = 10_000 - WITH_DEVICES as u64;
+/// How many of the ten thousand have devices, and answer by them.
+const WITH_DEVICES: usize = 100;
 /// Connections of login backends, each of which may have a thousand calls.
 const CONNECTIONS: usize = 16;
 /// How many begin to wait at a time; of all of them a whole number of times.
-const ARRIVE_TOGETHER: usize = 500;
+const ARRIVE_TOGETHER: usize = 450;
 /// Writers of the test.
 const WRITERS: u64 = 16;
 /// Other than while they wait for the first wake-up, nobody polls and nothing expires.
@@ -37,6 +40,14 @@ struct People {
     /// As the server has it through which they are answered.
     store: Arc<RedisStore>,
     waiting: JoinSet<Result<Challenge, Status>>,
+    with_devices: Vec<Person>,
+}
+
+/// Somebody with a device.
+struct Person {
+    device: Device,
+    login: Login,
+    waiting: JoinHandle<Result<Challenge, Status>>,
 }
 
 impl People {
@@ -46,6 +57,13 @@ impl People {
         let store = Arc::new(servers.store().await);
         let application = servers.application.id;
         each(&store, move |store, n| async move { ask(&store, application, n).await }).await;
+        let mut logins = Vec::new();
+        let backend = servers.backend(0).await;
+        for n in 0..WITH_DEVICES {
+            let user = format!("user-{n}");
+            let device = servers.enroll(&backend, &user).await;
+            logins.push((device, Login::ask(&backend, &user, "attempt").await));
+        }
         let mut backends = Vec::new();
         for _ in 0..CONNECTIONS {
             backends.push(Arc::new(servers.backend(1).await));
@@ -62,11 +80,24 @@ impl People {
                 }
             }
         }
-        Some(Self { servers, store, waiting })
+        let mut with_devices = Vec::new();
+        for ((device, login), waits) in logins.into_iter().zip(backends.iter().cycle()) {
+            let (waits, id) = (Arc::clone(waits), login.id().to_owned());
+            let waiting = tokio::spawn(async move { waits.wait_for(&id, 60).await });
+            with_devices.push(Person { device, login, waiting });
+        }
+        servers.clock.asleep_until(servers.clock.expiry(), WITH_DEVICES).await;
+        Some(Self { servers, store, waiting, with_devices })
     }
 
     /// Each is answered, though the clock stands still: nobody polls.
     async fn answered(mut self) {
+        for Person { device, login, waiting } in self.with_devices {
+            device.approve(&login).await.expect("it is approved");
+            let answered = soon(waiting).await.expect("it does not panic").expect("an answer");
+            assert_eq!(answered.state(), ChallengeState::Approved);
+        }
+        assert!(self.waiting.try_join_next().is_none(), "the others wait on");
         each(&self.store, |store, n| async move { approve(&store, n).await }).await;
         while let Some(answered) = soon(self.waiting.join_next()).await {
             let answered = answered.expect("it does not panic").expect("an answer");
@@ -82,6 +113,7 @@ async fn ten_thousand_who_wait_read_again_in_turns_after_a_cut_and_are_woken_by_
     servers.proxies[1].cut();
     // Who has read again goes back to sleep.
     servers.clock.asleep_until(START.plus(LIFETIME), 2 * all).await;
+    servers.clock.asleep_until(servers.clock.expiry(), 2 * WITH_DEVICES).await;
     let most = servers.proxies[1].most_under_way();
     assert!((1..=UNDER_WAY).contains(&most), "{most} commands under way");
     people.answered().await;
