@@ -6,7 +6,7 @@
 #[path = "../end_to_end/world/backend.rs"]
 #[expect(dead_code, reason = "the end-to-end tests use more of it")]
 mod backend;
-#[path = "../end_to_end/captured_log.rs"]
+#[path = "../push/captured_log.rs"]
 mod captured_log;
 mod clock;
 mod clocks_apart;
