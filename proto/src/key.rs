@@ -1,6 +1,6 @@
 //! Ed25519 public keys: which are taken, and the thumbprint that names one.
 
-use std::fmt;
+use std::{cell::RefCell, fmt};
 
 use data_encoding::BASE64URL_NOPAD;
 pub use ed25519_dalek::SigningKey;
@@ -32,10 +32,34 @@ pub enum KeyFault {
     Weak,
 }
 
+/// Keys that a thread remembers, of about 200 bytes each.
+const REMEMBERED: usize = 1024;
+
+thread_local! {
+    /// Keys that this thread has read and taken, each in the one place that its bytes give it.
+    ///
+    /// Reading a key costs a third of checking a signature, and a login reads the same two over and over: its
+    /// device's with each call and in its binding, the server's in each of its statements. They are public, so it
+    /// is no matter that the time tells which are known; and who makes keys that share a place with another's only
+    /// makes them be read anew.
+    static TAKEN: RefCell<Vec<Option<VerificationKey>>> = RefCell::new(vec![None; REMEMBERED]);
+}
+
 impl VerificationKey {
     /// Reads the 32 bytes of RFC 8032.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, KeyFault> {
         let bytes: &[u8; 32] = bytes.try_into().map_err(|_| KeyFault::Malformed)?;
+        let place = usize::from(u16::from_le_bytes([bytes[0], bytes[1]])) % REMEMBERED;
+        let known = TAKEN.with_borrow(|taken| taken[place]);
+        if let Some(known) = known.filter(|known| known.0.as_bytes() == bytes) {
+            return Ok(known);
+        }
+        let key = Self::read(bytes)?;
+        TAKEN.with_borrow_mut(|taken| taken[place] = Some(key));
+        Ok(key)
+    }
+
+    fn read(bytes: &[u8; 32]) -> Result<Self, KeyFault> {
         let key = VerifyingKey::from_bytes(bytes).map_err(|_| KeyFault::Malformed)?;
         // A key has one encoding only: what decodes to the same point from other bytes is malformed.
         if key.to_edwards().compress().as_bytes() != bytes {
@@ -99,6 +123,29 @@ mod tests {
         let x = BASE64URL_NOPAD.decode(b"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo").expect("base64url");
         let key = VerificationKey::from_bytes(&x).expect("a good key");
         assert_eq!(key.thumbprint(), "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k");
+    }
+
+    #[test]
+    fn a_key_that_was_read_before_is_read_again_and_takes_no_other_with_it() {
+        let signing = SigningKey::from_bytes(&[1; 32]);
+        let bytes = VerificationKey::of(&signing).to_bytes();
+        let signature = ed25519_dalek::Signer::sign(&signing, b"message").to_bytes();
+        for _ in 0..2 {
+            let key = VerificationKey::from_bytes(&bytes).expect("a good key");
+            assert!(key.verifies(b"message", &signature));
+            // In the same place, and off the curve or another point of it.
+            for bit in 0..=255 {
+                let mut other = bytes;
+                other[31] ^= bit;
+                match VerificationKey::from_bytes(&other) {
+                    Ok(key) => {
+                        assert_eq!(key.to_bytes(), other);
+                        assert_eq!(key.verifies(b"message", &signature), bit == 0);
+                    }
+                    Err(fault) => assert_eq!(fault, KeyFault::Malformed),
+                }
+            }
+        }
     }
 
     #[test]
