@@ -4,6 +4,7 @@
 use std::{
     collections::BTreeSet,
     pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll},
     time::Duration,
 };
@@ -11,16 +12,16 @@ use std::{
 use axum::body::Body;
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
-use tokio::{
-    sync::watch,
-    time::{Instant, timeout_at},
-};
+use tokio::time::{Instant, sleep_until};
 
 use super::slots::Slot;
 
 /// Counts the calls of one connection.
+///
+/// A call changes this half a dozen times, so nobody is told of a change. Who waits for a time to be over looks
+/// again when it could be at the earliest, whatever happens until then.
 #[derive(Clone, Debug)]
-pub(super) struct Calls(watch::Sender<Activity>);
+pub(super) struct Calls(Arc<Mutex<Activity>>);
 
 #[derive(Debug)]
 struct Activity {
@@ -44,69 +45,75 @@ impl Calls {
     /// None yet.
     pub(super) fn new() -> Self {
         let quiet_since = Instant::now();
-        Self(watch::Sender::new(Activity { in_flight: 0, begun: 0, quiet_since, unread: BTreeSet::new() }))
+        let activity = Activity { in_flight: 0, begun: 0, quiet_since, unread: BTreeSet::new() };
+        Self(Arc::new(Mutex::new(activity)))
     }
 
     /// Counts one more, which takes `slot` of the server's places if it has work to do.
     pub(super) fn begin(&self, slot: Option<Slot>) -> CallInFlight {
-        let mut number = 0;
-        self.0.send_modify(|activity| {
-            activity.in_flight += 1;
-            activity.begun += 1;
-            number = activity.begun;
-        });
+        let mut activity = self.activity();
+        activity.in_flight += 1;
+        activity.begun += 1;
+        let number = activity.begun;
+        drop(activity);
         CallInFlight { calls: self.clone(), number, unread_since: None, _slot: slot }
     }
 
     pub(super) fn any_yet(&self) -> bool {
-        self.0.borrow().begun > 0
+        self.activity().begun > 0
     }
 
     pub(super) fn in_flight(&self) -> usize {
-        self.0.borrow().in_flight
+        self.activity().in_flight
     }
 
     /// Ends once there has been no call in flight for `idle`, or no call at all for `first`.
     pub(super) async fn quiet(&self, first: Duration, idle: Duration) {
-        self.overdue(|activity| {
-            let limit = if activity.begun > 0 { idle } else { first };
-            (activity.in_flight == 0).then(|| activity.quiet_since + limit)
+        overdue(|now| {
+            let activity = self.activity();
+            match (activity.begun > 0, activity.in_flight) {
+                (true, 0) => activity.quiet_since + idle,
+                (true, _) => now + idle,
+                // The first call may come, and go, in this moment.
+                (false, _) => (activity.quiet_since + first).min(now + idle),
+            }
         })
         .await;
     }
 
     /// Ends once a response has waited for its peer for `limit`.
     pub(super) async fn unread(&self, limit: Duration) {
-        self.overdue(|activity| activity.unread.first().map(|(since, _)| *since + limit)).await;
+        overdue(|now| self.activity().unread.first().map_or(now, |(since, _)| *since) + limit).await;
     }
 
-    /// Ends when the time that `due` tells has come and is still told.
-    async fn overdue(&self, due: impl Fn(&Activity) -> Option<Instant>) {
-        let mut changes = self.0.subscribe();
-        loop {
-            let due = due(&changes.borrow_and_update());
-            // The sender lives in `self`, so a change is all that `changed` can tell.
-            match due {
-                None => drop(changes.changed().await),
-                Some(due) if timeout_at(due, changes.changed()).await.is_err() => return,
-                Some(_) => {}
-            }
+    fn activity(&self) -> MutexGuard<'_, Activity> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Ends when a time is over: `earliest` tells when that will be at the earliest, as things stand now.
+async fn overdue(earliest: impl Fn(Instant) -> Instant) {
+    loop {
+        let now = Instant::now();
+        let earliest = earliest(now);
+        if earliest <= now {
+            return;
         }
+        sleep_until(earliest).await;
     }
 }
 
 impl CallInFlight {
     /// Tells since when the response has had something that the connection has not asked for.
     fn set_unread(&mut self, since: Option<Instant>) {
-        let key = |since: Instant| (since, self.number);
-        self.calls.0.send_modify(|activity| {
-            if let Some(before) = self.unread_since {
-                activity.unread.remove(&key(before));
-            }
-            if let Some(since) = since {
-                activity.unread.insert(key(since));
-            }
-        });
+        let mut activity = self.calls.activity();
+        if let Some(before) = self.unread_since {
+            activity.unread.remove(&(before, self.number));
+        }
+        if let Some(since) = since {
+            activity.unread.insert((since, self.number));
+        }
+        drop(activity);
         self.unread_since = since;
     }
 }
@@ -114,10 +121,9 @@ impl CallInFlight {
 impl Drop for CallInFlight {
     fn drop(&mut self) {
         self.set_unread(None);
-        self.calls.0.send_modify(|activity| {
-            activity.in_flight -= 1;
-            activity.quiet_since = Instant::now();
-        });
+        let mut activity = self.calls.activity();
+        activity.in_flight -= 1;
+        activity.quiet_since = Instant::now();
     }
 }
 
@@ -159,5 +165,55 @@ impl http_body::Body for CountedBody {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FIRST: Duration = Duration::from_secs(30);
+    const IDLE: Duration = Duration::from_secs(10);
+
+    fn seconds(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_without_a_call_is_quiet_when_its_time_is_over() {
+        let start = Instant::now();
+        Calls::new().quiet(FIRST, IDLE).await;
+        assert_eq!(start.elapsed(), FIRST);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_is_quiet_from_the_end_of_its_last_call_on_though_nobody_tells_of_it() {
+        let (start, calls) = (Instant::now(), Calls::new());
+        let work = async {
+            for (from, until) in [(4, 5), (14, 37)] {
+                sleep_until(start + seconds(from)).await;
+                let _call = calls.begin(None);
+                sleep_until(start + seconds(until)).await;
+            }
+        };
+        tokio::join!(work, calls.quiet(FIRST, IDLE));
+        assert_eq!(start.elapsed(), seconds(37) + IDLE);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_response_is_unread_from_its_own_beginning_on() {
+        let (start, calls) = (Instant::now(), Calls::new());
+        let answer = async |from: u64, until: u64| {
+            sleep_until(start + seconds(from)).await;
+            let mut call = calls.begin(None);
+            call.set_unread(Some(Instant::now()));
+            sleep_until(start + seconds(until)).await;
+        };
+        let unread = async {
+            calls.unread(IDLE).await;
+            start.elapsed()
+        };
+        let (after, ..) = tokio::join!(unread, answer(1, 9), answer(4, 13), answer(8, 60));
+        assert_eq!(after, seconds(8) + IDLE);
     }
 }
