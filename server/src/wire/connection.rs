@@ -1,6 +1,9 @@
 //! One connection, from its handshake to its end.
 
-use std::{convert::Infallible, future::Future, net::SocketAddr, pin::Pin, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible, future::Future, net::SocketAddr, ops::ControlFlow, pin::Pin, sync::Arc, task::Poll,
+    time::Duration,
+};
 
 use http::{Request, Response, StatusCode};
 use hyper::{body::Incoming, service::Service};
@@ -88,19 +91,25 @@ where
         server.refusals.note(Refusal::ResponseUnread, Some(peer.address), &"cut");
     };
 
-    let grace = tokio::select! {
-        ended = connection.as_mut() => return server.note_end(peer, ended),
-        () = unread() => return,
-        () = aged => Some(limits.connection_age_grace),
-        () = calls.quiet(limits.first_request, limits.idle) => {
-            if !calls.any_yet() {
-                server.refusals.note(Refusal::NoRequest, Some(peer.address), &"no request in time");
+    let until_asked_to_go = async {
+        tokio::select! {
+            ended = connection.as_mut() => {
+                server.note_end(peer, ended);
+                ControlFlow::Break(())
             }
-            Some(limits.connection_age_grace)
+            () = unread() => ControlFlow::Break(()),
+            () = aged => ControlFlow::Continue(Some(limits.connection_age_grace)),
+            () = calls.quiet(limits.first_request, limits.idle) => {
+                if !calls.any_yet() {
+                    server.refusals.note(Refusal::NoRequest, Some(peer.address), &"no request in time");
+                }
+                ControlFlow::Continue(Some(limits.connection_age_grace))
+            }
+            // The accept loop itself ends the wait for a drain.
+            () = server.shutdown.begun() => ControlFlow::Continue(None),
         }
-        // The accept loop itself ends the wait for a drain.
-        () = server.shutdown.begun() => None,
     };
+    let ControlFlow::Continue(grace) = after_others(until_asked_to_go).await else { return };
     connection.as_mut().graceful_shutdown();
     tokio::select! {
         ended = connection => server.note_end(peer, ended),
@@ -110,6 +119,24 @@ where
             server.refusals.note(refusal, Some(peer.address), &detail);
         }
     }
+}
+
+/// Runs `connection`, each time that it is woken, after everything that is ready to run: so calls that are
+/// answered at the same time share one write to the socket. Without it the first answer would be written alone,
+/// because the runtime runs next what was woken last.
+async fn after_others<T>(connection: impl Future<Output = T>) -> T {
+    let mut connection = std::pin::pin!(connection);
+    let mut is_its_turn = true;
+    std::future::poll_fn(|context| {
+        is_its_turn = !is_its_turn;
+        if is_its_turn {
+            return connection.as_mut().poll(context);
+        }
+        // Whoever wakes himself while he runs goes to the end of the queue.
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await
 }
 
 /// Ends when a peer that was asked to go has stayed too long: with calls in flight for `grace` (with `None`
@@ -171,5 +198,27 @@ impl ConnectionService {
             answer::in_language_of(request.headers(), crate::refusal::Refusal::RateLimited.into(), plain);
         let call = self.calls.begin(None);
         answer.map(|body| CountedBody::new(body, call))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_connection_runs_after_what_is_ready_to_run() {
+        let order = Arc::new(Mutex::new(Vec::new()));
+        let note = |what: &'static str| {
+            let order = Arc::clone(&order);
+            async move { order.lock().expect("sound").push(what) }
+        };
+        let connection = tokio::spawn(after_others(note("the connection")));
+        let calls = [tokio::spawn(note("a call")), tokio::spawn(note("another call"))];
+        for task in calls.into_iter().chain([connection]) {
+            task.await.expect("it runs");
+        }
+        assert_eq!(*order.lock().expect("sound"), ["a call", "another call", "the connection"]);
     }
 }
