@@ -5,22 +5,19 @@
 //! it is refused, since a caller that asked for a limit must not wait without one.
 
 use std::{
+    convert::Infallible,
     pin::Pin,
     task::{Context, Poll},
     time::Duration,
 };
 
-use axum::{
-    body::Body,
-    extract::{Request, State},
-    middleware::Next,
-    response::Response,
-};
+use axum::{BoxError, body::Body, response::Response};
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderValue, Request};
 use http_body::{Frame, SizeHint};
 use tokio::time::{Instant, sleep_until, timeout_at};
 use tonic::Status;
+use tower::Service;
 
 use super::{answer, shutdown::Shutdown};
 use crate::refusal::Refusal;
@@ -46,24 +43,45 @@ pub(super) struct CallBounds {
     pub(super) shutdown: Shutdown,
 }
 
-/// The middleware. A handler that is dropped at its deadline leaves nothing half done: what must not be
-/// torn runs in a task of its own.
-pub(super) async fn keep(State(bounds): State<CallBounds>, mut request: Request, next: Next) -> Response {
-    let asked = match asked(request.headers()) {
-        Ok(asked) => asked,
-        Err(refusal) => return refusal.into_http(),
-    };
-    let start = Instant::now();
-    let head_until = start + asked.map_or(bounds.longest, |asked| asked.min(bounds.longest));
-    request.extensions_mut().insert(Deadline(head_until));
-    match timeout_at(head_until, next.run(request)).await {
-        // A stream lives no longer than that either, or strangers could hold every place for calls with
-        // streams that nothing is ever sent on. Who needs longer opens it again.
-        Ok(response) => response.map(|body| {
-            let ended = ended(head_until, bounds.shutdown);
-            Body::new(EndingBody { body, end: End::Awaited(Box::pin(ended)) })
-        }),
-        Err(_) => answer::deadline_exceeded().into_http(),
+/// A service whose calls keep within their bounds. A handler that is dropped at its deadline leaves nothing half
+/// done: what must not be torn runs in a task of its own.
+#[derive(Clone, Debug)]
+pub(super) struct Bounded<S> {
+    pub(super) inner: S,
+    pub(super) bounds: CallBounds,
+}
+
+impl<S, B> Service<Request<B>> for Bounded<S>
+where
+    S: Service<Request<B>, Response = Response, Error = Infallible>,
+    S::Future: Send + 'static,
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
+        let CallBounds { longest, shutdown } = self.bounds.clone();
+        let asked = match asked(request.headers()) {
+            Ok(asked) => asked,
+            Err(refusal) => return Box::pin(std::future::ready(Ok(refusal.into_http()))),
+        };
+        let head_until = Instant::now() + asked.map_or(longest, |asked| asked.min(longest));
+        request.extensions_mut().insert(Deadline(head_until));
+        let answer = timeout_at(head_until, self.inner.call(request));
+        Box::pin(async move {
+            let Ok(response) = answer.await else { return Ok(answer::deadline_exceeded().into_http()) };
+            // A stream lives no longer than that either, or strangers could hold every place for calls with
+            // streams that nothing is ever sent on. Who needs longer opens it again.
+            let end = End::Ahead { until: head_until, shutdown };
+            Ok(response?.map(|body| Body::new(EndingBody { body, end })))
+        })
     }
 }
 
@@ -108,6 +126,8 @@ struct EndingBody {
 
 /// Why the body must not wait any more.
 enum End {
+    /// Nothing yet, and the body has not had to wait: nobody looks. That is all that a unary answer comes to.
+    Ahead { until: Instant, shutdown: Shutdown },
     /// Nothing yet.
     Awaited(Pin<Box<dyn Future<Output = Status> + Send>>),
     /// It goes on for as long as it need not wait.
@@ -119,6 +139,9 @@ enum End {
 impl EndingBody {
     /// Looks whether the end has come; else the context is woken when it does.
     fn poll_end(&mut self, context: &mut Context<'_>) {
+        if let End::Ahead { until, shutdown } = &self.end {
+            self.end = End::Awaited(Box::pin(ended(*until, shutdown.clone())));
+        }
         if let End::Awaited(ended) = &mut self.end
             && let Poll::Ready(status) = ended.as_mut().poll(context)
         {
@@ -138,10 +161,10 @@ impl http_body::Body for EndingBody {
         if matches!(self.end, End::Told) {
             return Poll::Ready(None);
         }
-        self.poll_end(context);
         if let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(context) {
             return Poll::Ready(frame);
         }
+        self.poll_end(context);
         let End::Come(status) = &self.end else { return Poll::Pending };
         let trailers = trailers(status);
         self.end = End::Told;
