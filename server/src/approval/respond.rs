@@ -181,7 +181,7 @@ fn decide(
     })
 }
 
-async fn settle(core: &Arc<Core>, decide: Decide) -> Result<RespondResponse, Refusal> {
+async fn settle(core: &Core, decide: Decide) -> Result<RespondResponse, Refusal> {
     let outcome = core.challenges.update(decide).await?;
     let DecideOutcome::Settled { accepted, first, challenge } = outcome else {
         return Err(Refusal::ChallengeNotFound);
@@ -195,12 +195,8 @@ async fn settle(core: &Arc<Core>, decide: Decide) -> Result<RespondResponse, Ref
             device.id = %settled.device_id,
             "a device settled a challenge"
         );
-        let core = Arc::clone(core);
-        core.tasks.clone().start(async move {
-            // Only informs; the store has logged why, if it cannot.
-            let _ = core.devices.note_used(settled.device_id, settled.settled_at).await;
-            let _ = core.devices.note_seen(settled.device_id, settled.settled_at).await;
-        });
+        // Only informs: nobody waits, and the store logs why, if it cannot.
+        drop(core.devices.note_used(settled.device_id, settled.settled_at));
     }
     Ok(RespondResponse {
         accepted,

@@ -196,7 +196,8 @@ pub trait Devices: Send + Sync {
         since: Option<UnixTime>,
     ) -> StoreFuture<'_, ()>;
 
-    /// The device settled a challenge.
+    /// The device settled a challenge, which was a call as well. It is on its way once this is called, also if
+    /// nobody waits for the answer.
     fn note_used(&self, device: DeviceId, at: UnixTime) -> StoreFuture<'_, ()>;
 
     /// The device called; kept to the hour, written only when the hour is new.

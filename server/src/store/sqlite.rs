@@ -131,20 +131,22 @@ impl SqliteStore {
         })
     }
 
-    /// [`Self::write`] of something that is in no hurry: along with others, or within a tenth of a second.
+    /// [`Self::write`] of something that is in no hurry: along with others, or within a tenth of a second. It is
+    /// on its way when this returns, whether or not anybody waits for the answer.
     fn write_unhurried<T, F>(&self, name: &'static str, work: F) -> StoreFuture<'_, T>
     where
         T: Send + 'static,
         F: FnMut(&Connection, UnixTime) -> Outcome<T> + Send + 'static,
     {
+        let (job, answer) = Task::queued(name, work);
+        let submitted = self.writer.submit_unhurried(job);
         Box::pin(async move {
-            let (job, answer) = Task::queued(name, work);
-            self.writer.submit_unhurried(job)?;
+            submitted?;
             answer.await.unwrap_or(Err(StoreError::Unavailable))
         })
     }
 
-    /// Runs `work`, which only reads. All that it sees is from one moment and synced.
+    /// Runs `work`, which only reads, in one statement: all that it sees is from one moment and synced.
     fn read<T, F>(&self, name: &'static str, work: F) -> StoreFuture<'_, T>
     where
         T: Send + 'static,

@@ -41,7 +41,7 @@ impl Challenges for SqliteStore {
 
     fn open(&self, user: UserTag) -> StoreFuture<'_, Vec<ChallengeId>> {
         self.read("challenges.open", move |connection, _| {
-            let record = load_user(connection, user)?;
+            let record = load(connection, Subject { user, challenge: Lookup::None })?.user;
             Ok(record.open.iter().rev().map(|open| open.id).collect())
         })
     }
@@ -90,30 +90,36 @@ impl Challenges for SqliteStore {
     }
 }
 
+/// In one statement, so that both records are from the same moment.
 fn load(connection: &Connection, subject: Subject) -> Outcome<Loaded> {
-    let challenge = match subject.challenge {
-        Lookup::None => None,
+    let user = subject.user.0.cast_signed();
+    let loaded = |row: &Row<'_>| {
+        let user = decoded(row, 0)?.unwrap_or_default();
+        Ok(Loaded { user, challenge: decoded::<ChallengeRecord>(row, 1)? })
+    };
+    let found = match subject.challenge {
+        Lookup::None => {
+            let user_only = "SELECT (SELECT record FROM users WHERE tag = ?1), NULL";
+            optional(connection, user_only, [user], loaded)
+        }
         Lookup::Id(id) => {
-            let by_id = "SELECT record FROM challenges WHERE id = ?1";
-            optional(connection, by_id, [id.to_bytes()], decoded::<ChallengeRecord>)?
+            let by_id = "SELECT (SELECT record FROM users WHERE tag = ?1),
+                (SELECT record FROM challenges WHERE id = ?2)";
+            optional(connection, by_id, params![user, id.to_bytes()], loaded)
         }
         Lookup::Attempt(AttemptTag(tag)) => {
-            let by_attempt = "SELECT record FROM challenges WHERE attempt = ?1";
-            optional(connection, by_attempt, [tag], decoded::<ChallengeRecord>)?
+            let by_attempt = "SELECT (SELECT record FROM users WHERE tag = ?1),
+                (SELECT record FROM challenges WHERE attempt = ?2)";
+            optional(connection, by_attempt, params![user, tag], loaded)
         }
     };
-    Ok(Loaded { user: load_user(connection, subject.user)?, challenge })
+    Ok(found?.unwrap_or_default())
 }
 
-fn load_user(connection: &Connection, user: UserTag) -> Outcome<UserRecord> {
-    let by_tag = "SELECT record FROM users WHERE tag = ?1";
-    Ok(optional(connection, by_tag, [user.0.cast_signed()], decoded)?.unwrap_or_default())
-}
-
-/// The record in the first column.
-fn decoded<T: serde::de::DeserializeOwned>(row: &Row<'_>) -> Outcome<T> {
-    let bytes = row.get_ref(0)?.as_blob().map_err(|_| Failure::Damaged("a record"))?;
-    Ok(record::decode(bytes)?)
+/// The record in a column, if there is one.
+fn decoded<T: serde::de::DeserializeOwned>(row: &Row<'_>, column: usize) -> Outcome<Option<T>> {
+    let bytes = row.get_ref(column)?.as_blob_or_null().map_err(|_| Failure::Damaged("a record"))?;
+    Ok(bytes.map(record::decode).transpose()?)
 }
 
 fn store(connection: &Connection, user: UserTag, writes: &Writes) -> Outcome<()> {

@@ -9,7 +9,7 @@ use countersign_proto::{common::PushState, statement::PushTarget};
 use rusqlite::{Connection, params};
 
 use self::row::written;
-pub(super) use self::row::{by_id, count_in_use, device};
+pub(super) use self::row::{by_id, count_in_use};
 use super::{
     SqliteStore,
     columns::{all, execute, optional, parsed, time},
@@ -29,10 +29,8 @@ const SEEN_STEP: Duration = Duration::from_hours(1);
 impl Devices for SqliteStore {
     fn of_user(&self, user: UserKey) -> StoreFuture<'_, UserDevices> {
         self.read("devices.of_user", move |connection, _| {
-            let ever_bound = "SELECT * FROM devices
-                WHERE application_id = ?1 AND user_id = ?2 AND bound_at IS NOT NULL ORDER BY sequence";
             let params = [&user.application.to_string(), &user.user_id];
-            let mut devices = all(connection, ever_bound, params, device)?;
+            let mut devices = all(connection, row::EVER_BOUND, params, row::device)?;
             let had_factors = !devices.is_empty();
             devices.retain(|device| device.revoked_at.is_none());
             Ok(UserDevices { devices, had_factors })
@@ -129,10 +127,12 @@ impl Devices for SqliteStore {
     }
 
     fn note_used(&self, device: DeviceId, at: UnixTime) -> StoreFuture<'_, ()> {
+        let hour = hour_of(at);
         self.write_unhurried("devices.note_used", move |connection, _| {
-            let update =
-                "UPDATE devices SET last_used_at = max(coalesce(last_used_at, ?2), ?2) WHERE id = ?1";
-            execute(connection, update, params![device.to_string(), at.as_millis()]).map(|_| ())
+            let update = "UPDATE devices SET last_used_at = max(coalesce(last_used_at, ?2), ?2),
+                last_seen_at = max(coalesce(last_seen_at, ?3), ?3) WHERE id = ?1";
+            execute(connection, update, params![device.to_string(), at.as_millis(), hour.as_millis()])
+                .map(|_| ())
         })
     }
 

@@ -93,6 +93,7 @@ impl SqliteStore {
     fn see(&self, by: By) -> StoreFuture<'_, Option<EnrollmentRow>> {
         Box::pin(async move {
             let read = move |connection: &Connection, now| {
+                // The device is read while the statement for its enrolment has not ended: of the same moment.
                 let found = find(connection, by)?;
                 let is_over = |row: &EnrollmentRow| row.state.at(now, row.expires_at) != row.state;
                 Ok(match found {

@@ -34,7 +34,7 @@ impl Readers {
         Self { idle: Mutex::new(connections), returned: Condvar::new(), clock }
     }
 
-    /// Does `work`, all of whose reads are from the same moment.
+    /// Does `work`, which is one statement: all that it sees is from one moment.
     pub(super) fn read<T>(
         &self,
         name: &'static str,
@@ -42,7 +42,9 @@ impl Readers {
     ) -> Result<T, StoreError> {
         let loan = self.lend();
         let now = self.clock.now();
-        at_one_moment(loan.connection(), |connection| work(connection, now)).map_err(|failure| {
+        // A mistake in one read must not take a thread along that serves others.
+        let result = catch_unwind(AssertUnwindSafe(|| work(loan.connection(), now)));
+        result.unwrap_or(Err(Failure::Panicked)).map_err(|failure| {
             failure.log(name, 1);
             StoreError::Unavailable
         })
@@ -72,12 +74,4 @@ impl Drop for Loan<'_> {
         idle.extend(self.connection.take());
         self.readers.returned.notify_one();
     }
-}
-
-fn at_one_moment<T>(connection: &Connection, work: impl FnOnce(&Connection) -> Outcome<T>) -> Outcome<T> {
-    connection.prepare_cached("BEGIN")?.execute([])?;
-    // A mistake in one read must not leave the transaction open.
-    let result = catch_unwind(AssertUnwindSafe(|| work(connection))).unwrap_or(Err(Failure::Panicked));
-    connection.prepare_cached("COMMIT")?.execute([])?;
-    result
 }

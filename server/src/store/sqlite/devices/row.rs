@@ -15,9 +15,27 @@ use crate::store::{
     },
 };
 
+/// All columns, in the order in which [`device`] reads them: by their place, since to look up a name compares it
+/// with all of them.
+macro_rules! columns {
+    () => {
+        "id, application_id, user_id, account_name, name, platform, public_key, created_at, bound_at, binding,
+        revoked_at, push_target, push_state, app_version, locale, change_sequence, last_used_at, last_seen_at"
+    };
+}
+
+/// Those of a user that were ever bound, oldest first.
+pub(super) const EVER_BOUND: &str = concat!(
+    "SELECT ",
+    columns!(),
+    " FROM devices WHERE application_id = ?1 AND user_id = ?2 AND bound_at IS NOT NULL ORDER BY sequence"
+);
+
+const BY_ID: &str = concat!("SELECT ", columns!(), " FROM devices WHERE id = ?1");
+
 /// One device, in whatever state.
 pub(in crate::store::sqlite) fn by_id(connection: &Connection, id: DeviceId) -> Outcome<Option<DeviceRow>> {
-    optional(connection, "SELECT * FROM devices WHERE id = ?1", [id.to_string()], device)
+    optional(connection, BY_ID, [id.to_string()], device)
 }
 
 /// The devices of a user that are bound and not revoked, in number.
@@ -30,29 +48,29 @@ pub(in crate::store::sqlite) fn count_in_use(connection: &Connection, user: &Use
 }
 
 /// A row with all columns.
-pub(in crate::store::sqlite) fn device(row: &Row<'_>) -> Outcome<DeviceRow> {
-    let bound = match (optional_time(row, "bound_at")?, row.get("binding")?) {
+pub(super) fn device(row: &Row<'_>) -> Outcome<DeviceRow> {
+    let bound = match (optional_time(row, 8)?, row.get(9)?) {
         (Some(at), Some(envelope)) => Some(Bound { at, envelope }),
         _ => None,
     };
-    let push_target: Option<String> = row.get("push_target")?;
+    let push_target: Option<String> = row.get(11)?;
     Ok(DeviceRow {
-        id: parsed(row, "id")?,
-        user: UserKey { application: parsed(row, "application_id")?, user_id: row.get("user_id")? },
-        name: row.get("name")?,
-        platform: named(row, "platform", Platform::from_str_name)?,
-        public_key: row.get("public_key")?,
-        created_at: time(row, "created_at")?,
+        id: parsed(row, 0)?,
+        user: UserKey { application: parsed(row, 1)?, user_id: row.get(2)? },
+        account_name: row.get(3)?,
+        name: row.get(4)?,
+        platform: named(row, 5, Platform::from_str_name)?,
+        public_key: row.get(6)?,
+        created_at: time(row, 7)?,
         bound,
-        revoked_at: optional_time(row, "revoked_at")?,
+        revoked_at: optional_time(row, 10)?,
         push_target: push_target.as_deref().map(read).transpose()?,
-        push_state: named(row, "push_state", PushState::from_str_name)?,
-        app_version: row.get("app_version")?,
-        locale: row.get("locale")?,
-        sequence: row.get::<_, i64>("change_sequence")?.cast_unsigned(),
-        last_used_at: optional_time(row, "last_used_at")?,
-        last_seen_at: optional_time(row, "last_seen_at")?,
-        account_name: row.get("account_name")?,
+        push_state: named(row, 12, PushState::from_str_name)?,
+        app_version: row.get(13)?,
+        locale: row.get(14)?,
+        sequence: row.get::<_, i64>(15)?.cast_unsigned(),
+        last_used_at: optional_time(row, 16)?,
+        last_seen_at: optional_time(row, 17)?,
     })
 }
 
