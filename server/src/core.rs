@@ -63,8 +63,8 @@ pub struct Core {
     pub devices: Arc<dyn Devices>,
     /// Enrolments under way.
     pub enrollments: Arc<dyn Enrollments>,
-    /// Who waits for a challenge.
-    pub challenge_waiters: Arc<Waiters<ChallengeId>>,
+    /// Who waits for a challenge, and is handed it when it is pending no more.
+    pub challenge_waiters: Arc<Waiters<ChallengeId, ChallengeRecord>>,
     /// Of those who wait for a challenge, so many read it again at a time.
     pub turns_to_read_again: Semaphore,
     /// Who waits for an enrolment.
@@ -132,14 +132,17 @@ impl Core {
         })
     }
 
-    /// Whoever waits for a challenge reads it again, and its devices are woken no more.
+    /// Whoever waits for a challenge has it as it ended, and its devices are woken no more. Only for what is in
+    /// the store: a waiter must not hear what a crash can still undo.
     pub fn announce(&self, challenge: &ChallengeRecord) {
         if !challenge.state.is_pending() {
-            self.announce_end_of(challenge.id);
+            self.dispatcher.settled(&challenge.id.to_string());
+            self.challenge_waiters.hand(challenge.id, challenge);
         }
     }
 
-    /// Like [`Self::announce`], of a challenge that is known to be pending no more.
+    /// Like [`Self::announce`], of a challenge that is known to be pending no more, but not what became of it:
+    /// whoever waits for it reads it again.
     pub fn announce_end_of(&self, challenge: ChallengeId) {
         self.dispatcher.settled(&challenge.to_string());
         self.challenge_waiters.wake(challenge);

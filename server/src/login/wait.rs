@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use countersign_domain::id::ChallengeId;
+use countersign_domain::{challenge::ChallengeRecord, id::ChallengeId};
 use countersign_proto::{login, time::UnixTime};
 
 use super::Login;
@@ -11,6 +11,7 @@ use crate::{
     random,
     refusal::Refusal,
     store::applications::Application,
+    waiters::Registration,
 };
 
 /// After how long at least a waiter reads again though nobody told it to, where other servers should have; and
@@ -43,7 +44,7 @@ impl Login {
             let woken = registration.woken();
             let seen = match known {
                 None => self.seen(application, id, is_over).await,
-                Some(_) => self.seen_again(application, id, is_over).await,
+                Some(_) => self.seen_again(application, &registration, id, is_over).await,
             };
             // A store that is away for a moment, or busy, is no answer to somebody who waits anyway.
             let is_busy = matches!(seen, Err(Refusal::RateLimited));
@@ -74,17 +75,23 @@ impl Login {
         Ok(Seen::Answer(Box::new(self.describe(&challenge).await?)))
     }
 
-    /// Reads again in turn with others who do: when something may have been missed all of them want to.
+    /// Reads again what was not handed over, in turn with others who do: when something may have been missed all of
+    /// them want to.
     async fn seen_again(
         &self,
         application: &Application,
+        registration: &Registration<ChallengeId, ChallengeRecord>,
         id: ChallengeId,
         is_over: bool,
     ) -> Result<Seen, Refusal> {
         let turn = async { self.0.turns_to_read_again.acquire().await.ok() };
         // Whose time is over waits no longer.
         let _turn = if is_over { None } else { turn.await };
-        self.seen(application, id, is_over).await
+        // Whose it is was checked when it was read for the first time.
+        match registration.end() {
+            Some(ended) => Ok(Seen::Answer(Box::new(self.describe(&ended).await?))),
+            None => self.seen(application, id, is_over).await,
+        }
     }
 }
 
