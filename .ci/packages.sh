@@ -22,6 +22,7 @@ want_what_the_tests_need() {
   # The tests start servers of their own. Where the system has an init, the package also starts one, on its
   # usual port and on loopback only: `systemctl disable --now redis-server` if it is not wanted.
   want redis-server redis-server --version
+  want oathtool oathtool --version
   want util-linux setpriv --version
   # The loss of power is tested on disk images, where the tests run as root.
   want mount mount --version

@@ -1,7 +1,10 @@
 //! One enrolled account.
 
 mod challenges;
+mod code;
+mod listen;
 mod profile;
+mod stream;
 
 use std::fmt;
 
@@ -13,6 +16,11 @@ use countersign_proto::{
     time::UnixTime,
 };
 
+pub use self::code::OneTimeCode;
+pub use self::{
+    listen::News,
+    stream::{Event, Settled, Subscription},
+};
 use crate::{
     agent::Agent,
     call::{Caller, Read},

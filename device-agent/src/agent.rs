@@ -24,7 +24,7 @@ use crate::{
     offer::{self, Offer},
     random::{Random, SystemRandom},
     refusal,
-    state::{Record, SecretKey, Store},
+    state::{Record, SecretKey, Store, Totp},
 };
 
 /// A device with its accounts. Cloning it is cheap.
@@ -158,6 +158,13 @@ impl Agent {
         connection::client(origin, self.ca_pem.as_deref())
     }
 
+    /// A number from 0 to 1, by chance.
+    pub(crate) fn share(&self) -> f64 {
+        let mut bytes = [0; 4];
+        self.random.fill(&mut bytes);
+        f64::from(u32::from_le_bytes(bytes)) / f64::from(u32::MAX)
+    }
+
     fn keep_enrolled(&self, name: String, offer: &Offer, answer: EnrollResponse) -> Result<Enrolled, Error> {
         /// Ids are shorter than 64 characters.
         const MAX_ID_CHARS: usize = 128;
@@ -179,6 +186,10 @@ impl Agent {
             }
             record.keep_account(&account);
             record.device_id = Some(account.device_id.clone());
+            // Told until the enrolment has ended; what is known stays.
+            if let Some(totp) = answer.totp.as_ref().and_then(Totp::of_answer) {
+                record.totp = Some(totp);
+            }
             Ok(())
         })?;
         let not_found = || Error::AccountNotFound(account.device_id.clone());

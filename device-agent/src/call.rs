@@ -5,7 +5,7 @@ use std::future::Future;
 use countersign_proto::{
     device::{
         GetAccountRequest, GetAccountResponse, GetChallengeRequest, GetChallengeResponse,
-        ListChallengesRequest, ListChallengesResponse,
+        ListChallengesRequest, ListChallengesResponse, SubscribeRequest, SubscribeResponse,
     },
     envelope,
     key::{SigningKey, VerificationKey},
@@ -13,7 +13,7 @@ use countersign_proto::{
     time::UnixTime,
 };
 use prost::Message as _;
-use tonic::{Request, Response, Status, metadata::MetadataValue};
+use tonic::{Request, Response, Status, Streaming, metadata::MetadataValue};
 
 use crate::connection::Client;
 
@@ -60,6 +60,15 @@ impl Read for GetChallengeRequest {
 
     async fn send(client: &mut Client, request: Request<Self>) -> Result<Response<Self::Reply>, Status> {
         client.get_challenge(request).await
+    }
+}
+
+impl Read for SubscribeRequest {
+    const METHOD: &'static str = "/countersign.device.v1.DeviceService/Subscribe";
+    type Reply = Streaming<SubscribeResponse>;
+
+    async fn send(client: &mut Client, request: Request<Self>) -> Result<Response<Self::Reply>, Status> {
+        client.subscribe(request).await
     }
 }
 

@@ -21,8 +21,8 @@ use crate::{
 
 /// A challenge whose signature leads to the pinned root key, and which is for this account.
 ///
-/// There is no other way to one than [`Account::challenge`](crate::Account::challenge) and
-/// [`Account::pending`](crate::Account::pending), so nothing else can be answered.
+/// There is no other way to one than [`Account::challenge`](crate::Account::challenge),
+/// [`Account::pending`](crate::Account::pending) and [`Account::subscribe`](crate::Account::subscribe), so nothing else can be answered.
 #[derive(Clone, Debug)]
 pub struct VerifiedChallenge {
     statement: ChallengeStatement,

@@ -2,7 +2,9 @@
 
 mod arguments;
 mod commands;
+mod desk;
 mod json;
+mod listen;
 mod output;
 mod terminal;
 
@@ -21,6 +23,8 @@ pub(crate) enum Outcome {
     Declined,
     /// An answer was sent, but another had won.
     NotAccepted,
+    /// Nobody is left to listen for; why has been told. With the exit code of the last failure.
+    Ended(u8),
 }
 
 /// A command that failed.
@@ -44,6 +48,7 @@ pub(crate) async fn run(arguments: Arguments) -> ExitCode {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
         Ok(Outcome::Declined) => ExitCode::from(1),
         Ok(Outcome::NotAccepted) => ExitCode::from(7),
+        Ok(Outcome::Ended(code)) => ExitCode::from(code),
         Err(failure) => {
             output::failure(json, &failure);
             ExitCode::from(exit_code(&failure))
@@ -57,7 +62,7 @@ fn exit_code(failure: &Failure) -> u8 {
         Failure::Read(..) | Failure::Agent(Error::State(_) | Error::CaCertificate(_)) => 1,
         Failure::Usage(_) => 2,
         Failure::Agent(error) => match error {
-            Error::ChallengeNotFound(_) | Error::AccountNotFound(_) => 3,
+            Error::ChallengeNotFound(_) | Error::AccountNotFound(_) | Error::NoCodes(_) => 3,
             Error::Refused(_) => 4,
             Error::Unreachable { .. } | Error::Unintelligible { .. } => 5,
             Error::Untrusted(_) => 6,

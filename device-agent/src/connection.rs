@@ -12,8 +12,12 @@ pub(crate) type Client = DeviceServiceClient<Channel>;
 
 /// Until a connection stands, TLS included.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// From a call to its answer. No call of a device waits for anybody.
+/// From a call to its answer, or to the opening of its stream. No call of a device waits for anybody.
 const CALL_TIMEOUT: Duration = Duration::from_secs(15);
+/// A connection with a stream on it that has been silent for so long is asked for a sign of life, which may take so
+/// long; then a new one is made.
+const PING_AFTER: Duration = Duration::from_secs(30);
+const PING_TIMEOUT: Duration = Duration::from_secs(10);
 /// No answer to a device comes near this: the largest holds ten challenges of sixteen details each.
 const MAX_ANSWER_BYTES: usize = 256 * 1024;
 
@@ -26,7 +30,9 @@ pub(crate) fn client(origin: &str, ca_pem: Option<&[u8]>) -> Result<Client, Erro
     let mut endpoint = Endpoint::from_shared(origin.to_owned())
         .map_err(unusable)?
         .connect_timeout(CONNECT_TIMEOUT)
-        .timeout(CALL_TIMEOUT);
+        .timeout(CALL_TIMEOUT)
+        .http2_keep_alive_interval(PING_AFTER)
+        .keep_alive_timeout(PING_TIMEOUT);
     if origin.starts_with("https://") {
         endpoint = with_tls(&endpoint, ca_pem).map_err(unusable)?;
     }

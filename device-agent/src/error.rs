@@ -59,6 +59,9 @@ pub enum Error {
     /// No such account in the state directory.
     #[error("there is no account {0:?} on this device; `accounts` lists them")]
     AccountNotFound(String),
+    /// The server gave this account nothing to make codes of, or of a kind that this agent does not know.
+    #[error("the account {0:?} has no codes; a device that is enrolled anew gets them")]
+    NoCodes(String),
     /// What was typed is not the form of a match code. No try was used.
     #[error(
         "the match code must be exactly {digits} digits, as the login page shows them; nothing was sent, and no \

@@ -11,6 +11,8 @@
 //!           shown)              disk first)   └── approve, deny <── shown ──────────┘
 //! ```
 //!
+//! [`Account::listen`] tells of challenges as they come, over drains and failures on the way.
+//!
 //! An agent may be used by several processes at once: each change of a file is made under a lock, and whole.
 //!
 //! ```no_run
@@ -50,7 +52,7 @@ mod refusal;
 mod server_keys;
 mod state;
 
-pub use account::{Account, AccountStatus};
+pub use account::{Account, AccountStatus, Event, News, OneTimeCode, Settled, Subscription};
 pub use agent::{Agent, Enrolled};
 pub use answer::{Answer, Denial};
 pub use challenge::{Line, VerifiedChallenge};

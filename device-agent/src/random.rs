@@ -1,4 +1,4 @@
-//! Randomness, passed in. Nothing but new device keys needs it.
+//! Randomness, passed in. New device keys need it, and pauses that are not to be the same on all devices.
 
 /// A source of random bytes that nobody can guess.
 pub trait Random: Send + Sync {

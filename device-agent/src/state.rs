@@ -5,7 +5,7 @@ mod record;
 mod store;
 
 pub(crate) use encoding::{Bytes, SecretKey};
-pub(crate) use record::{Identity, Record};
+pub(crate) use record::{Identity, Record, Totp};
 pub(crate) use store::Store;
 
 use std::{io, path::PathBuf};

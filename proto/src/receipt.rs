@@ -7,29 +7,32 @@
 //!                                       digest, ids      │          │ key      │ digests, ids, time
 //!                                                        └───── decision <─────┘
 //! ```
+//!
+//! Where a code settled it, or the server by itself, there is neither decision nor binding: such a receipt
+//! proves what the server said, and no more.
 
+mod device;
+mod proof;
 mod refusal;
 mod words;
 
 use sha2::{Digest as _, Sha256};
 
 use crate::{
-    common::{ChallengeState, DenialReason},
+    common::FactorType,
     envelope::{self, Afresh, CheckSignature, EnvelopeFault},
     key::VerificationKey,
-    statement::{
-        BindingStatement, ChallengeStatement, DecisionStatement, Envelope, Purpose, Receipt,
-        SettlementStatement, UserVerification, Verdict,
-    },
+    statement::{BindingStatement, ChallengeStatement, Envelope, Purpose, Receipt, SettlementStatement},
     statement_form::Statement,
     time::UnixTime,
     trust::{ServerKey, ServerKeyFault},
 };
 
+pub use proof::Proof;
 pub use refusal::{Part, Refusal};
 pub use words::purpose_in_words;
 
-/// Challenge, settlement and binding are signed by a server key: there is no use for a fourth.
+/// At most challenge, settlement and binding are signed by a server key: there is no use for a fourth.
 const MAX_SERVER_KEYS: usize = 3;
 
 /// What the verifier already knows and the receipt must agree with. What is `None` is not compared.
@@ -51,14 +54,12 @@ pub struct Expected<'a> {
 /// `settlement.state` says.
 #[derive(Clone, Debug, PartialEq)]
 pub struct VerifiedReceipt {
-    /// What was asked, as it was shown.
+    /// What was asked; a device that answered has shown it.
     pub challenge: ChallengeStatement,
-    /// What the device answered.
-    pub decision: DecisionStatement,
-    /// What came of it.
+    /// What came of it, and what settled it.
     pub settlement: SettlementStatement,
-    /// Whose key it was.
-    pub binding: BindingStatement,
+    /// What stands behind the settlement.
+    pub by: Proof,
     /// The lowest version among the server keys that signed.
     pub key_version: u64,
 }
@@ -89,20 +90,42 @@ pub fn verify_with(
         keys.open_part(Part::Challenge, receipt.challenge.as_ref(), signatures)?;
     let (settlement, settlement_key): (SettlementStatement, _) =
         keys.open_part(Part::Settlement, receipt.settlement.as_ref(), signatures)?;
-    let (binding, binding_key): (BindingStatement, _) =
-        keys.open_part(Part::Binding, receipt.binding.as_ref(), signatures)?;
-    keys.check_all_used()?;
-    let decision = open_decision(receipt, &challenge, &settlement, &binding, signatures)?;
+    let (by, binding_key) = if settlement.factor_type() == FactorType::Device {
+        let (binding, key): (BindingStatement, _) =
+            keys.open_part(Part::Binding, receipt.binding.as_ref(), signatures)?;
+        keys.check_all_used()?;
+        let decision = device::open_decision(receipt, &challenge, &settlement, &binding, signatures)?;
+        (Proof::Device { decision, binding }, Some(key))
+    } else {
+        check_no_device(receipt)?;
+        keys.check_all_used()?;
+        (Proof::Server, None)
+    };
 
     let key_version = keys.lowest_version();
-    let verified = VerifiedReceipt { challenge, decision, settlement, binding, key_version };
+    let verified = VerifiedReceipt { challenge, settlement, by, key_version };
     verified.check_servers(server_id)?;
     verified.check_challenges(receipt)?;
-    verified.check_device()?;
+    if let Proof::Device { decision, binding } = &verified.by {
+        device::check_decision(receipt, &verified.settlement)?;
+        device::check_device(&verified.challenge, decision, binding)?;
+    }
     verified.check_times(challenge_key, settlement_key, binding_key)?;
-    verified.check_verdict()?;
+    if let Proof::Device { decision, .. } = &verified.by {
+        device::check_verdict(&verified.challenge, decision, &verified.settlement)?;
+    }
     verified.check_expected(expected)?;
     Ok(verified)
+}
+
+/// Where no device decided, a device's answer or key would look like a proof and be none.
+fn check_no_device(receipt: &Receipt) -> Result<(), Refusal> {
+    for (part, envelope) in [(Part::Decision, &receipt.decision), (Part::Binding, &receipt.binding)] {
+        if envelope.is_some() {
+            return Err(Refusal::Unexpected(part));
+        }
+    }
+    Ok(())
 }
 
 /// The server keys of a receipt, and which of them signed something.
@@ -163,44 +186,22 @@ impl ServerKeys {
     }
 }
 
-/// Opens the decision with the bound key. Where device and settlement do not fit, the part that differs from
-/// both others is the foreign one.
-fn open_decision(
-    receipt: &Receipt,
-    challenge: &ChallengeStatement,
-    settlement: &SettlementStatement,
-    binding: &BindingStatement,
-    signatures: &impl CheckSignature,
-) -> Result<DecisionStatement, Refusal> {
-    let part = Part::Decision;
-    let envelope = receipt.decision.as_ref().ok_or(Refusal::Missing(part))?;
-    let key = VerificationKey::from_wire(binding.public_key.as_ref()).expect("checked when it was read");
-    let decision: Result<DecisionStatement, _> =
-        signatures.check(envelope, key).and_then(|()| envelope::read(envelope));
-    // A settlement of another challenge says nothing about the device; it is refused below for what it is.
-    if settlement.challenge_id == challenge.challenge_id && settlement.factor_id != binding.device_id {
-        let fits_binding = decision.is_ok_and(|decision| decision.device_id == binding.device_id);
-        return Err(Refusal::OtherDevice(if fits_binding { Part::Settlement } else { Part::Binding }));
-    }
-    decision.map_err(|fault| Refusal::Envelope { part, fault })
-}
-
 impl VerifiedReceipt {
     fn check_servers(&self, server_id: &str) -> Result<(), Refusal> {
         let named = [
-            (Part::Challenge, &self.challenge.server_id),
-            (Part::Decision, &self.decision.server_id),
-            (Part::Settlement, &self.settlement.server_id),
-            (Part::Binding, &self.binding.server_id),
+            (Part::Challenge, Some(&self.challenge.server_id)),
+            (Part::Decision, self.by.decision().map(|decision| &decision.server_id)),
+            (Part::Settlement, Some(&self.settlement.server_id)),
+            (Part::Binding, self.by.binding().map(|binding| &binding.server_id)),
         ];
-        match named.iter().find(|(_, name)| *name != server_id) {
+        match named.iter().find(|(_, name)| name.is_some_and(|name| name != server_id)) {
             Some(&(part, _)) => Err(Refusal::OtherServer(part)),
             None => Ok(()),
         }
     }
 
     /// All are about one challenge and its exact bytes. The part that differs from both others is the
-    /// foreign one.
+    /// foreign one; where there is no decision, nothing tells which it is, and the settlement is named.
     fn check_challenges(&self, receipt: &Receipt) -> Result<(), Refusal> {
         let odd = |by_decision: bool, by_settlement: bool| match (by_decision, by_settlement) {
             (true, true) => None,
@@ -208,30 +209,17 @@ impl VerifiedReceipt {
             (false, true) => Some(Part::Decision),
             (true, false) => Some(Part::Settlement),
         };
+        let decision = self.by.decision();
         let id = &self.challenge.challenge_id;
-        if let Some(part) = odd(self.decision.challenge_id == *id, self.settlement.challenge_id == *id) {
+        let by_decision = decision.is_none_or(|decision| decision.challenge_id == *id);
+        if let Some(part) = odd(by_decision, self.settlement.challenge_id == *id) {
             return Err(Refusal::OtherChallenge(part));
         }
         let digest = receipt.challenge.as_ref().map(envelope::payload_digest).unwrap_or_default();
-        let by_decision = self.decision.challenge_sha256 == digest;
-        let by_settlement = self.settlement.challenge_sha256 == digest;
-        if let Some(part) = odd(by_decision, by_settlement) {
-            return Err(Refusal::OtherContent(part));
-        }
-        let digest = receipt.decision.as_ref().map(envelope::payload_digest).unwrap_or_default();
-        if self.settlement.decision_sha256 == digest { Ok(()) } else { Err(Refusal::OtherDecision) }
-    }
-
-    /// That the settlement names the bound device has been checked with the decision.
-    fn check_device(&self) -> Result<(), Refusal> {
-        if self.decision.device_id != self.binding.device_id {
-            Err(Refusal::OtherDevice(Part::Decision))
-        } else if self.binding.application_id != self.challenge.application_id {
-            Err(Refusal::OtherApplication)
-        } else if self.binding.user_id != self.challenge.user_id {
-            Err(Refusal::OtherUser)
-        } else {
-            Ok(())
+        let by_decision = decision.is_none_or(|decision| decision.challenge_sha256 == digest);
+        match odd(by_decision, self.settlement.challenge_sha256 == digest) {
+            Some(part) => Err(Refusal::OtherContent(part)),
+            None => Ok(()),
         }
     }
 
@@ -239,55 +227,29 @@ impl VerifiedReceipt {
         &self,
         challenge_key: ServerKey,
         settlement_key: ServerKey,
-        binding_key: ServerKey,
+        binding_key: Option<ServerKey>,
     ) -> Result<(), Refusal> {
         let time = |value| UnixTime::from_wire(value).expect("checked when it was read");
         let created_at = time(self.challenge.created_at.as_ref());
         let expires_at = time(self.challenge.expires_at.as_ref());
         let settled_at = time(self.settlement.settled_at.as_ref());
-        let bound_at = time(self.binding.bound_at.as_ref());
+        let bound_at = self.by.binding().map(|binding| time(binding.bound_at.as_ref()));
         for (part, key, at) in [
-            (Part::Challenge, challenge_key, created_at),
-            (Part::Settlement, settlement_key, settled_at),
+            (Part::Challenge, Some(challenge_key), Some(created_at)),
+            (Part::Settlement, Some(settlement_key), Some(settled_at)),
             (Part::Binding, binding_key, bound_at),
         ] {
-            if !key.is_valid_at(at) {
+            if key.zip(at).is_some_and(|(key, at)| !key.is_valid_at(at)) {
                 return Err(Refusal::ServerKeyNotValid(part));
             }
         }
         if settled_at < created_at || settled_at >= expires_at {
             Err(Refusal::SettledOutsideLifetime)
-        } else if bound_at > settled_at {
+        } else if bound_at.is_some_and(|bound_at| bound_at > settled_at) {
             Err(Refusal::BoundAfterSettlement)
         } else {
             Ok(())
         }
-    }
-
-    fn check_verdict(&self) -> Result<(), Refusal> {
-        let approves = self.decision.verdict() == Verdict::Approve;
-        let agrees = match (self.settlement.state(), self.settlement.denial_reason()) {
-            (ChallengeState::Approved, _) => approves,
-            // Only a code that was asked for can be wrong.
-            (_, DenialReason::WrongMatchCode) => approves && self.challenge.match_code_digits != 0,
-            (_, reason) => !approves && self.decision.denial_reason() == reason,
-        };
-        if !agrees {
-            return Err(Refusal::VerdictDisagrees);
-        }
-        if approves {
-            let code = self.decision.match_code.as_bytes();
-            if code.len() != self.challenge.match_code_digits as usize || !code.iter().all(u8::is_ascii_digit)
-            {
-                return Err(Refusal::MatchCodeForm);
-            }
-            if self.challenge.user_verification_required
-                && self.decision.user_verification() == UserVerification::None
-            {
-                return Err(Refusal::UserVerificationMissing);
-            }
-        }
-        Ok(())
     }
 
     fn check_expected(&self, expected: &Expected<'_>) -> Result<(), Refusal> {

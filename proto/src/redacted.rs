@@ -4,8 +4,10 @@
 use std::fmt;
 
 use crate::{
-    device::{EnrollRequest, EnrollResponse, GetOfferRequest},
-    login::{ConfirmEnrollmentRequest, CreateChallengeResponse, StartEnrollmentResponse},
+    device::{EnrollRequest, EnrollResponse, GetOfferRequest, TotpSecret},
+    login::{
+        ConfirmEnrollmentRequest, CreateChallengeResponse, IssueRecoveryCodeResponse, StartEnrollmentResponse,
+    },
     statement::{DecisionStatement, Envelope, push_target::Apns},
 };
 
@@ -26,8 +28,10 @@ macro_rules! debug_without_secrets {
 
 debug_without_secrets!(GetOfferRequest {} secret { token });
 debug_without_secrets!(EnrollRequest { public_key, enrollment } secret { token });
-debug_without_secrets!(EnrollResponse { account } secret { confirmation_code });
-debug_without_secrets!(StartEnrollmentResponse { enrollment } secret { uri, qr_svg });
+debug_without_secrets!(EnrollResponse { account, totp } secret { confirmation_code });
+debug_without_secrets!(TotpSecret { algorithm, digits, period } secret { secret });
+debug_without_secrets!(StartEnrollmentResponse { enrollment } secret { uri, qr_svg, setup_key });
+debug_without_secrets!(IssueRecoveryCodeResponse {} secret { recovery_code, text });
 debug_without_secrets!(ConfirmEnrollmentRequest { enrollment_id } secret { code });
 debug_without_secrets!(CreateChallengeResponse { outcome } secret { match_code });
 debug_without_secrets!(Apns { topic, sandbox } secret { device_token });
@@ -51,13 +55,20 @@ mod tests {
             format!("{:?}", EnrollResponse { confirmation_code: secret(), ..Default::default() }),
             format!(
                 "{:?}",
-                StartEnrollmentResponse { uri: secret(), qr_svg: secret(), ..Default::default() }
+                StartEnrollmentResponse {
+                    uri: secret(),
+                    qr_svg: secret(),
+                    setup_key: secret(),
+                    ..Default::default()
+                }
             ),
             format!("{:?}", ConfirmEnrollmentRequest { code: secret(), ..Default::default() }),
             format!("{:?}", CreateChallengeResponse { match_code: secret(), ..Default::default() }),
             format!("{:?}", Apns { device_token: secret(), topic: "org.example".into(), sandbox: true }),
             format!("{:?}", Envelope { payload: payload.clone(), ..Default::default() }),
             format!("{:?}", DecisionStatement { match_code: secret(), ..Default::default() }),
+            format!("{:?}", TotpSecret { secret: payload.clone(), ..Default::default() }),
+            format!("{:?}", IssueRecoveryCodeResponse { recovery_code: secret(), text: secret() }),
         ];
         for line in &printed {
             assert!(line.contains("[REDACTED]"), "{line}");

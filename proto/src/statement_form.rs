@@ -221,11 +221,7 @@ impl Statement for SettlementStatement {
             }
             _ => return Err(FieldFault::new("state", "must be APPROVED or DENIED")),
         }
-        if self.factor_type != i32::from(FactorType::Device) {
-            return Err(FieldFault::new("factor_type", "must be DEVICE"));
-        }
-        present("factor_id", &self.factor_id)?;
-        digest("decision_sha256", &self.decision_sha256)?;
+        settled_by(self)?;
         time("settled_at", self.settled_at.as_ref()).map(drop)
     }
 }
@@ -256,6 +252,39 @@ impl Statement for DeviceChangeStatement {
             Some(Change::Profile(profile)) => device_profile(profile),
             None => Err(FieldFault::new("change", "must be given")),
         }
+    }
+}
+
+/// What settled it must fit the reason, and have what belongs to it: a device by its decision, a code that was
+/// right, or the server by itself after too many wrong codes.
+fn settled_by(settlement: &SettlementStatement) -> Result<(), FieldFault> {
+    let factor = FactorType::try_from(settlement.factor_type);
+    let (is_allowed, allowed) = match settlement.denial_reason() {
+        DenialReason::Unspecified => (
+            matches!(factor, Ok(FactorType::Device | FactorType::Totp | FactorType::RecoveryCode)),
+            "must be DEVICE, TOTP or RECOVERY_CODE with APPROVED",
+        ),
+        DenialReason::TooManyCodes => {
+            (factor == Ok(FactorType::Unspecified), "must be unset with TOO_MANY_CODES")
+        }
+        DenialReason::NotMe | DenialReason::Mistake | DenialReason::WrongMatchCode => {
+            (factor == Ok(FactorType::Device), "must be DEVICE with NOT_ME, MISTAKE or WRONG_MATCH_CODE")
+        }
+    };
+    if !is_allowed {
+        return Err(FieldFault::new("factor_type", allowed));
+    }
+    if factor != Ok(FactorType::Unspecified) {
+        present("factor_id", &settlement.factor_id)?;
+    } else if !settlement.factor_id.is_empty() {
+        return Err(FieldFault::new("factor_id", "must be empty with TOO_MANY_CODES"));
+    }
+    if factor == Ok(FactorType::Device) {
+        digest("decision_sha256", &settlement.decision_sha256)
+    } else if settlement.decision_sha256.is_empty() {
+        Ok(())
+    } else {
+        Err(FieldFault::new("decision_sha256", "must be empty where no device decided"))
     }
 }
 

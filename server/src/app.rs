@@ -14,6 +14,7 @@ use crate::{
     clock::SharedClock,
     config::{Config, LimitsConfig, ServerConfig, TlsConfig},
     core::Core,
+    device_streams::DeviceStreams,
     enrollment::Origins,
     foundation::{Foundation, FoundationError, Opener},
     grpc,
@@ -104,6 +105,7 @@ impl App {
         clock: SharedClock,
         random: SharedRandom,
     ) -> Result<Self, StartError> {
+        let wire_limits = Limits { long_lived: &grpc::STREAMS, ..wire_limits };
         let Config { server, tls, limits, redis, apns, log: _ } = config;
         let is_sharing = redis.is_some();
         let mut foundation = foundation(&server, is_sharing, &clock, &random).await?;
@@ -111,7 +113,7 @@ impl App {
         let topics: Arc<[String]> =
             apns.as_ref().map_or_else(Default::default, |apns| apns.topics.as_slice().into());
         let challenges = ChallengeStore::open(redis, &foundation, &random).await?;
-        let core = Arc::new(core(&foundation, challenges, apns, clock, Arc::clone(&random)).await?);
+        let core = Arc::new(core(&foundation, challenges, apns, &limits, clock, Arc::clone(&random)).await?);
         if is_sharing {
             foundation.share()?;
         }
@@ -273,6 +275,7 @@ async fn core(
     foundation: &Foundation,
     challenges: ChallengeStore,
     apns: Option<ApnsConfig>,
+    limits: &LimitsConfig,
     clock: SharedClock,
     random: SharedRandom,
 ) -> Result<Core, StartError> {
@@ -292,7 +295,12 @@ async fn core(
         }
         None => None,
     };
-    let log = StoredDeliveries { challenges: Arc::clone(&challenges), devices: Arc::clone(&devices) };
+    let delivery_waiters = Arc::default();
+    let log = StoredDeliveries {
+        challenges: Arc::clone(&challenges),
+        devices: Arc::clone(&devices),
+        waiters: Arc::clone(&delivery_waiters),
+    };
     let dispatcher = Dispatcher::new(
         Channels { apns },
         Arc::new(log),
@@ -311,8 +319,12 @@ async fn core(
         wakeups,
         applications: Arc::clone(store) as _,
         devices,
+        codes: Arc::clone(store) as _,
         enrollments: Arc::clone(store) as _,
         challenge_waiters: Arc::default(),
+        device_waiters: Arc::default(),
+        delivery_waiters,
+        device_streams: DeviceStreams::new(limits.open_streams_per_device as usize),
         turns_to_read_again: Semaphore::new(TURNS_TO_READ_AGAIN),
         enrollment_waiters: Arc::default(),
         dispatcher,
@@ -325,6 +337,7 @@ async fn core(
 fn wire_limits(config: &LimitsConfig, behind_proxy: bool) -> Limits {
     let defaults = Limits::default();
     let connections = config.connections as usize;
+    let streams = config.open_streams as usize;
     Limits {
         connections,
         connections_per_peer: if behind_proxy {
@@ -333,6 +346,8 @@ fn wire_limits(config: &LimitsConfig, behind_proxy: bool) -> Limits {
             config.connections_per_address as usize
         },
         calls_per_peer: if behind_proxy { defaults.calls } else { defaults.calls_per_peer },
+        streams,
+        streams_per_peer: if behind_proxy { streams } else { config.open_streams_per_address as usize },
         tls_handshake: config.handshake,
         idle: config.idle,
         connection_age: config.connection_age,

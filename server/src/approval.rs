@@ -1,12 +1,14 @@
 //! A challenge, as its devices see it: list, read, answer.
 
 mod respond;
+mod subscribe;
 
 use std::sync::Arc;
 
 use countersign_domain::{challenge::ChallengeRecord, id::ChallengeId, operation::Fetch};
-use countersign_proto::{device, login::DeliveryState};
+use countersign_proto::device;
 
+pub use self::subscribe::Subscription;
 use crate::{call::Caller, core::Core, refusal::Refusal};
 
 /// How many challenges are listed at most.
@@ -50,15 +52,21 @@ impl Approval {
         challenge: ChallengeId,
         caller: Caller,
     ) -> Result<Option<ChallengeRecord>, Refusal> {
-        let fetch = Fetch { challenge, device: caller.tag(&self.0) };
-        let Some(challenge) = self.0.challenges.read(fetch).await? else { return Ok(None) };
-        self.0.announce(&challenge);
-        if challenge.state.is_pending() {
-            // Only informs; what cannot be written has been logged by the store.
-            let fetched = DeliveryState::Fetched;
-            let _ = self.0.challenges.note_delivery(challenge.id, caller.device, fetched).await;
+        let challenge = self.look(challenge, caller).await?;
+        if let Some(challenge) = challenge.as_ref().filter(|challenge| challenge.state.is_pending()) {
+            self.0.note_fetched(challenge.id, caller.device).await;
         }
-        Ok(Some(challenge))
+        Ok(challenge)
+    }
+
+    /// Reads a challenge for the caller, who is not told of it yet.
+    async fn look(&self, challenge: ChallengeId, caller: Caller) -> Result<Option<ChallengeRecord>, Refusal> {
+        let fetch = Fetch { challenge, device: caller.tag(&self.0) };
+        let challenge = self.0.challenges.read(fetch).await?;
+        if let Some(challenge) = &challenge {
+            self.0.announce(challenge);
+        }
+        Ok(challenge)
     }
 
     fn describe(&self, challenge: &ChallengeRecord) -> device::Challenge {

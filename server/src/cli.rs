@@ -9,6 +9,7 @@ mod app;
 pub(crate) mod log;
 mod receipt;
 mod serve;
+mod user;
 
 use std::{
     io::{self, Write as _},
@@ -37,6 +38,9 @@ enum Command {
     /// Create, list and change applications (login backends). Works beside a running server.
     #[command(subcommand)]
     App(app::App),
+    /// Help one user; works beside a running server.
+    #[command(subcommand)]
+    User(user::User),
     /// Check receipts, with no server at hand.
     #[command(subcommand)]
     Receipt(receipt::Receipt),
@@ -81,6 +85,7 @@ pub fn main() -> ExitCode {
                 Ok(ExitCode::SUCCESS)
             }
             Command::App(app) => app.run().await,
+            Command::User(user) => user.run().await,
             Command::Receipt(receipt) => receipt.run(),
             #[cfg(feature = "demo")]
             Command::Demo(demo) => demo.run().await,

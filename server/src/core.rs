@@ -1,15 +1,18 @@
 //! What every use case works with, and the few steps that several share.
 
+mod waiting;
+
 use std::{sync::Arc, time::Duration};
 
 use countersign_domain::{
     UnixTime,
     challenge::{ChallengeRecord, DeviceTag},
     enrollment::State,
-    id::{ChallengeId, DeviceId, EnrollmentId},
+    id::{ChallengeId, DeviceId, EnrollmentId, UserTag},
 };
 use countersign_proto::{
     key::VerificationKey,
+    login::DeliveryState,
     statement::{BindingStatement, Envelope},
 };
 use prost::Message as _;
@@ -17,6 +20,7 @@ use tokio::sync::Semaphore;
 
 use crate::{
     clock::SharedClock,
+    device_streams::DeviceStreams,
     ids::Ids,
     keyring::Keyring,
     push::dispatch::Dispatcher,
@@ -24,7 +28,7 @@ use crate::{
     refusal::Refusal,
     server_keys::{NoValidKey, ServerKeys},
     store::{
-        Applications, Challenges, Devices, Enrollments, Wakeups,
+        Applications, Challenges, Codes, Devices, Enrollments, Wakeups,
         applications::Application,
         devices::{DeviceRow, UserKey},
     },
@@ -61,10 +65,18 @@ pub struct Core {
     pub applications: Arc<dyn Applications>,
     /// Users' devices.
     pub devices: Arc<dyn Devices>,
+    /// Factors that settle by a code.
+    pub codes: Arc<dyn Codes>,
     /// Enrolments under way.
     pub enrollments: Arc<dyn Enrollments>,
     /// Who waits for a challenge, and is handed it when it is pending no more.
     pub challenge_waiters: Arc<Waiters<ChallengeId, ChallengeRecord>>,
+    /// Streams of a user's devices, which wait for whatever concerns them.
+    pub device_waiters: Arc<Waiters<UserTag>>,
+    /// Who waits for how far the wake-ups for a challenge come.
+    pub delivery_waiters: Arc<Waiters<ChallengeId>>,
+    /// How many streams each device has.
+    pub device_streams: Arc<DeviceStreams>,
     /// Of those who wait for a challenge, so many read it again at a time.
     pub turns_to_read_again: Semaphore,
     /// Who waits for an enrolment.
@@ -138,6 +150,7 @@ impl Core {
         if !challenge.state.is_pending() {
             self.dispatcher.settled(&challenge.id.to_string());
             self.challenge_waiters.hand(challenge.id, challenge);
+            self.device_waiters.wake(challenge.id.user());
         }
     }
 
@@ -146,6 +159,14 @@ impl Core {
     pub fn announce_end_of(&self, challenge: ChallengeId) {
         self.dispatcher.settled(&challenge.to_string());
         self.challenge_waiters.wake(challenge);
+        self.device_waiters.wake(challenge.user());
+    }
+
+    /// Notes that a device has fetched a challenge. Only informs; what cannot be written has been logged by the
+    /// store.
+    pub async fn note_fetched(&self, challenge: ChallengeId, device: DeviceId) {
+        let _ = self.challenges.note_delivery(challenge, device, DeliveryState::Fetched).await;
+        self.delivery_waiters.wake(challenge);
     }
 }
 

@@ -1,11 +1,13 @@
-//! A device becomes a user's: both sides of an enrolment.
+//! A factor becomes a user's: both sides of an enrolment.
 //!
 //! The backend's page shows a link; a device opens it, shows the signed offer, and answers it with a fresh
-//! key; the page types the code that the device shows; the server binds key and user.
+//! key; the page types the code that the device shows; the server binds key and user. An authenticator app
+//! gets a TOTP secret instead, and its first code ends the enrolment.
 
 mod device;
 mod page;
 mod qr;
+mod totp;
 
 use std::sync::Arc;
 
@@ -25,7 +27,7 @@ use crate::{
     refusal::Refusal,
     store::{
         devices::{Bound, DeviceRow},
-        enrollments::EnrollmentRow,
+        enrollments::{EnrollmentRow, NewFactor},
     },
 };
 
@@ -34,6 +36,15 @@ use crate::{
 pub struct Enrollment {
     core: Arc<Core>,
     origins: Origins,
+}
+
+/// An enrolment that is about to begin.
+struct Beginning {
+    factor: NewFactor,
+    /// What the page shows as a QR code.
+    uri: String,
+    /// The same for typing; empty for a device.
+    setup_key: String,
 }
 
 /// What pairing links say of where the server is.

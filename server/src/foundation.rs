@@ -72,7 +72,8 @@ impl Foundation {
         };
         // Before the database: a start that is cut off in between finds the key, and no data without it.
         let keyring = Keyring::load_or_create(master_key_file, random, is_first)?;
-        let store = SqliteStore::open(&directory.database(), clock, Options::default())?;
+        let options = Options { migrate: lock.is_some(), ..Options::default() };
+        let store = SqliteStore::open(&directory.database(), clock, options)?;
         Ok(Self { store: Arc::new(store), keyring: Arc::new(keyring), lock, directory })
     }
 

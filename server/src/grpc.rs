@@ -6,6 +6,7 @@ pub mod health;
 mod login_service;
 pub mod reflection;
 mod request;
+mod stream;
 mod user_service;
 
 use std::sync::Arc;
@@ -32,6 +33,12 @@ const SERVICES: [&str; 3] = [
     "countersign.login.v1.LoginService",
     "countersign.login.v1.UserService",
 ];
+
+/// Calls whose answers are streams that stay open for long.
+pub const STREAMS: [&str; 2] = [SUBSCRIBE, WATCH_CHALLENGE];
+
+const SUBSCRIBE: &str = "/countersign.device.v1.DeviceService/Subscribe";
+const WATCH_CHALLENGE: &str = "/countersign.login.v1.LoginService/WatchChallenge";
 
 /// What the services are built from besides the core.
 pub struct Settings {

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use countersign_domain::id::{ApplicationId, ChallengeId, DeviceId, EnrollmentId, UserTag};
+use countersign_domain::id::{
+    ApplicationId, ChallengeId, DeviceId, EnrollmentId, OtpId, RecoveryId, UserTag,
+};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use secrecy::{ExposeSecret as _, SecretSlice};
 use sha2::Sha256;
@@ -67,6 +69,16 @@ impl Ids {
     /// A new device of this user.
     pub fn device(&self, user: UserTag) -> DeviceId {
         DeviceId::new(user.0, self.random())
+    }
+
+    /// A new TOTP secret of this user.
+    pub fn otp(&self, user: UserTag) -> OtpId {
+        OtpId::new(user.0, self.random())
+    }
+
+    /// A new recovery code of this user.
+    pub fn recovery(&self, user: UserTag) -> RecoveryId {
+        RecoveryId::new(user.0, self.random())
     }
 
     /// A new enrolment.

@@ -36,6 +36,10 @@ pub enum TokenUse {}
 pub enum AttemptUse {}
 /// Marks tags of devices.
 pub enum DeviceUse {}
+/// Marks tags of factors that settle by a code.
+pub enum FactorUse {}
+/// Marks tags of recovery codes.
+pub enum RecoveryCodeUse {}
 /// Marks match codes.
 pub enum MatchCodeUse {}
 /// Marks confirmation codes.
@@ -53,6 +57,12 @@ impl KeyUse for AttemptUse {
 }
 impl KeyUse for DeviceUse {
     const INFO: &'static str = "countersign/1/device";
+}
+impl KeyUse for FactorUse {
+    const INFO: &'static str = "countersign/1/factor";
+}
+impl KeyUse for RecoveryCodeUse {
+    const INFO: &'static str = "countersign/1/recovery-code";
 }
 impl KeyUse for MatchCodeUse {
     const INFO: &'static str = "countersign/1/match-code";
@@ -73,6 +83,8 @@ pub struct Keyring {
     token: Subkey<TokenUse>,
     attempt: Subkey<AttemptUse>,
     device: Subkey<DeviceUse>,
+    factor: Subkey<FactorUse>,
+    recovery_code: Subkey<RecoveryCodeUse>,
     match_code: Subkey<MatchCodeUse>,
     confirmation_code: Subkey<ConfirmationCodeUse>,
     random: SharedRandom,
@@ -99,6 +111,8 @@ impl Keyring {
             token: Subkey::derive(&hkdf),
             attempt: Subkey::derive(&hkdf),
             device: Subkey::derive(&hkdf),
+            factor: Subkey::derive(&hkdf),
+            recovery_code: Subkey::derive(&hkdf),
             match_code: Subkey::derive(&hkdf),
             confirmation_code: Subkey::derive(&hkdf),
             random,
@@ -136,6 +150,17 @@ impl Keyring {
     /// application and user it is, for it is never given twice.
     pub fn device_tag(&self, device_id: &str, public_key: &[u8; 32]) -> Tag<DeviceUse> {
         self.device.tag(&[device_id.as_bytes(), public_key])
+    }
+
+    /// Names a factor that settles by a code in a user's record. Its id says of which application and user it is.
+    pub fn factor_tag(&self, factor_id: &str) -> Tag<FactorUse> {
+        self.factor.tag(&[factor_id.as_bytes()])
+    }
+
+    /// What is kept of a recovery code; `place` is the row of that code.
+    pub fn recovery_code_tag(&self, place: Place<'_>, code: &str) -> Tag<RecoveryCodeUse> {
+        let [kind, application, user, row] = place.parts();
+        self.recovery_code.tag(&[kind, application, user, row, code.as_bytes()])
     }
 
     /// The first `digits` (at most [`CODE_DIGITS`]) of a challenge's six. They are stored nowhere.

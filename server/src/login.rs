@@ -1,10 +1,15 @@
-//! One login, as its backend sees it: create, await, cancel, redeem.
+//! One login, as its backend sees it: create, await, verify a code, cancel, redeem.
 
+mod code_factors;
 mod create;
+mod recovery;
 mod redeem;
 mod source;
+mod typed_code;
+mod verify_code;
 mod view;
 mod wait;
+mod watch;
 
 use std::sync::Arc;
 
@@ -12,6 +17,8 @@ use countersign_domain::{UnixTime, challenge::ChallengeRecord, id::ChallengeId, 
 use countersign_proto::login;
 
 pub(crate) use create::duration;
+pub(crate) use redeem::receipt_of;
+pub use watch::Watch;
 
 use crate::{core::Core, refusal::Refusal, store::applications::Application};
 

@@ -12,7 +12,13 @@ pub async fn listen(core: &Arc<Core>) {
     let Some(wakeups) = &core.wakeups else { return std::future::pending().await };
     let tell = |wakeup| match wakeup {
         Wakeup::Ended(challenge) => ended(core, challenge),
-        Wakeup::Gap => core.challenge_waiters.wake_all(),
+        Wakeup::Devices(user) => core.device_waiters.wake(user),
+        Wakeup::Delivery(challenge) => core.delivery_waiters.wake(challenge),
+        Wakeup::Gap => {
+            core.challenge_waiters.wake_all();
+            core.device_waiters.wake_all();
+            core.delivery_waiters.wake_all();
+        }
     };
     wakeups.listen(&tell).await;
 }
@@ -20,6 +26,7 @@ pub async fn listen(core: &Arc<Core>) {
 /// Waiters read it themselves. Pushes stop only once it has been read that it is so: a message proves nothing.
 fn ended(core: &Arc<Core>, challenge: ChallengeId) {
     core.challenge_waiters.wake(challenge);
+    core.device_waiters.wake(challenge.user());
     if core.dispatcher.is_waking(&challenge.to_string()) {
         let core = Arc::clone(core);
         core.tasks.clone().start(async move {

@@ -12,7 +12,7 @@ use countersign_proto::{
     time::UnixTime,
 };
 
-use crate::store::StoreError;
+use crate::store::{StoreError, enrollments::MAX_DEVICES};
 
 /// Why a call is refused. What is expected is no refusal: a denied or expired challenge is an answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -88,8 +88,16 @@ pub enum Refusal {
     #[error("the server has too much to do: call again in a moment")]
     RateLimited,
     /// No room for one more.
-    #[error("the user has as many devices as allowed ({0}): revoke one first")]
-    FactorLimitReached(usize),
+    #[error("the user has as many {kind} as allowed ({most}): revoke one first")]
+    FactorLimitReached {
+        /// Such as `devices`.
+        kind: &'static str,
+        /// How many.
+        most: usize,
+    },
+    /// A change of factors that nobody approved.
+    #[error("{0}")]
+    StepUpRequired(&'static str),
     /// Nothing is known of the outcome.
     #[error("a store did not answer: the same call again finds out what came of it")]
     StoreUnavailable,
@@ -129,12 +137,16 @@ impl Refusal {
             Self::MatchCodeRequired(_) => ErrorReason::MatchCodeRequired,
             Self::SequenceUsed => ErrorReason::SequenceUsed,
             Self::RateLimited => ErrorReason::RateLimited,
-            Self::FactorLimitReached(_) => ErrorReason::FactorLimitReached,
+            Self::FactorLimitReached { .. } => ErrorReason::FactorLimitReached,
+            Self::StepUpRequired(_) => ErrorReason::StepUpRequired,
             Self::StoreUnavailable => ErrorReason::StoreUnavailable,
             Self::ServerClock => ErrorReason::ServerClock,
             Self::ShuttingDown => ErrorReason::ShuttingDown,
         }
     }
+
+    /// No room for one more device.
+    pub const TOO_MANY_DEVICES: Self = Self::FactorLimitReached { kind: "devices", most: MAX_DEVICES };
 
     /// A device's signature, or what was to be signed, that does not hold.
     pub const SIGNATURE: Self =

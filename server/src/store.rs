@@ -1,7 +1,8 @@
 //! Where state lies: small traits, one for each kind of it.
 //!
 //! [`Challenges`] is short-lived: what the pure functions of `countersign_domain::operation` load and write.
-//! The rest is the durable directory: [`Applications`], [`Devices`], [`Enrollments`], [`Secrets`].
+//! The rest is the durable directory: [`Applications`], [`Devices`], [`Codes`], [`Enrollments`],
+//! [`Secrets`].
 //!
 //! [`Wakeups`] tells of changes that another server made, where several share the challenges.
 //!
@@ -10,6 +11,7 @@
 
 pub mod applications;
 pub mod challenges;
+pub mod codes;
 pub mod devices;
 pub mod enrollments;
 pub mod redis;
@@ -20,8 +22,8 @@ pub mod wakeups;
 use std::{future::Future, pin::Pin};
 
 pub use self::{
-    applications::Applications, challenges::Challenges, devices::Devices, enrollments::Enrollments,
-    secrets::Secrets, wakeups::Wakeups,
+    applications::Applications, challenges::Challenges, codes::Codes, devices::Devices,
+    enrollments::Enrollments, secrets::Secrets, wakeups::Wakeups,
 };
 
 /// What every method of a store returns.

@@ -32,9 +32,9 @@ pub async fn once(core: &Core) {
 /// Puts up the tombstones that a crash left due. One that cannot be put up holds up no other.
 pub async fn finish_revocations(core: &Core) -> Result<(), StoreError> {
     for due in core.devices.tombstones_due().await? {
-        let device = due.device;
+        let factor = due.factor;
         if let Err(error) = put_up_tombstone(core, due).await {
-            tracing::error!(device.id = %device, error = %error, "cannot finish a revocation; trying again later");
+            tracing::error!(factor.id = %factor, error = %error, "cannot finish a revocation; trying again later");
         }
     }
     Ok(())

@@ -1,22 +1,23 @@
-//! A user's factors, as the application sees them: list, revoke, forget.
+//! A user's factors, as the application sees them: list, revoke, forget; and the recovery code.
+
+mod factor;
+mod recovery;
 
 use std::sync::Arc;
 
 use countersign_domain::{
     UnixTime,
-    id::DeviceId,
-    operation::{Cancel, RevokeDevice},
+    id::{DeviceId, FactorId},
+    operation::{Cancel, RevokeDevice, Stand},
 };
-use countersign_proto::{
-    common::FactorType,
-    key::VerificationKey,
-    login::{self, GetUserResponse},
-    statement::Envelope,
-};
-use prost::Message as _;
+use countersign_proto::login::{self, GetUserResponse};
 
+use self::factor::recovery_factor;
+pub use self::factor::{device_factor, totp_factor};
 use crate::{
+    codes::factor_tag,
     core::{Core, user_of},
+    holds,
     refusal::Refusal,
     store::{
         StoreError,
@@ -44,7 +45,7 @@ impl Users {
         Ok(GetUserResponse { user: Some(self.describe(user).await?) })
     }
 
-    /// Takes a device away for good. In force everywhere when this returns.
+    /// Takes a factor away for good. In force everywhere when this returns.
     pub async fn revoke(
         &self,
         application: &Application,
@@ -52,10 +53,21 @@ impl Users {
         factor_id: &str,
     ) -> Result<login::User, Refusal> {
         let user = user_of(application, user_id)?;
-        let device: DeviceId = factor_id.parse().map_err(|_| Refusal::FactorNotFound)?;
+        let factor: FactorId = factor_id.parse().map_err(|_| Refusal::FactorNotFound)?;
         let core = Arc::clone(&self.0);
         let of_user = user.clone();
-        self.0.tasks.finish(async move { revoke(&core, of_user, device).await }).await?;
+        self.0.tasks.finish(async move { revoke(&core, of_user, factor).await }).await?;
+        self.describe(user).await
+    }
+
+    /// Lets pushes and codes through again after 'it was not me' or too many failures. In force everywhere when this
+    /// returns; again, the same.
+    pub async fn unlock(&self, application: &Application, user_id: &str) -> Result<login::User, Refusal> {
+        let user = user_of(application, user_id)?;
+        let core = Arc::clone(&self.0);
+        let of_user = user.clone();
+        self.0.tasks.finish(async move { holds::lift(&core, of_user).await }).await?;
+        tracing::info!(application.id = %application.id, "a user was unlocked");
         self.describe(user).await
     }
 
@@ -69,11 +81,22 @@ impl Users {
 
     async fn describe(&self, user: UserKey) -> Result<login::User, Refusal> {
         let user_id = user.user_id.clone();
-        let known = self.0.devices.of_user(user).await?;
+        let known = self.0.devices.of_user(user.clone()).await?;
+        let codes = self.0.codes.of_user(user.clone()).await?;
+        // A device's own secret is shown as the device.
+        let totp = codes.totp.iter().filter(|totp| matches!(totp.id, FactorId::Totp(_)));
+        let recovery = codes.recovery.iter().filter(|code| code.used_by.is_none());
+        let factors = known.devices.iter().map(device_factor);
+        let mut standing = self.0.challenges.read(Stand { user: self.0.ids.user_tag(&user) }).await?;
+        // The store of challenges may have lost what the directory still knows.
+        standing.heed(codes.holds);
         Ok(login::User {
             user_id,
-            factors: known.devices.iter().map(factor).collect(),
+            factors: factors.chain(totp.map(totp_factor)).chain(recovery.map(recovery_factor)).collect(),
             had_factors: known.had_factors,
+            locked_at: standing.locked_at.map(UnixTime::to_wire),
+            push_blocked_at: standing.push_blocked_at.map(UnixTime::to_wire),
+            push_held_back_until: standing.held_back_until.map(UnixTime::to_wire),
         })
     }
 }
@@ -81,42 +104,32 @@ impl Users {
 /// Puts up the tombstone that is due, wherever challenges lie, and only then calls it done.
 pub async fn put_up_tombstone(core: &Core, due: TombstoneDue) -> Result<(), StoreError> {
     core.challenges.update(RevokeDevice { user: due.user, device: due.tag }).await?;
-    core.devices.tombstone_stands(due.device).await
+    core.device_waiters.wake(due.user);
+    core.devices.tombstone_stands(due.factor).await
 }
 
-/// The wire's form of a device as a factor.
-pub fn factor(row: &DeviceRow) -> login::Factor {
-    let key = VerificationKey::from_bytes(&row.public_key).ok();
-    let binding = row.bound.as_ref().and_then(|bound| Envelope::decode(bound.envelope.as_slice()).ok());
-    login::Factor {
-        factor_id: row.id.to_string(),
-        r#type: FactorType::Device.into(),
-        name: row.name.clone(),
-        created_at: Some(row.created_at.to_wire()),
-        last_used_at: row.last_used_at.map(UnixTime::to_wire),
-        device: Some(login::Device {
-            platform: row.platform.into(),
-            app_version: row.app_version.clone(),
-            public_key: key.map(VerificationKey::to_wire),
-            push_state: row.push_state.into(),
-            last_seen_at: row.last_seen_at.map(UnixTime::to_wire),
-            binding,
-        }),
-    }
-}
-
-async fn revoke(core: &Core, user: UserKey, device: DeviceId) -> Result<(), Refusal> {
-    let row = core.devices.by_id(device).await?.filter(|row| row.user == user);
-    let row = row.ok_or(Refusal::FactorNotFound)?;
-    let tag = core.device_tag(device, &row.public_key);
-    match core.devices.revoke(user, device, row.public_key, tag).await? {
+async fn revoke(core: &Core, user: UserKey, factor: FactorId) -> Result<(), Refusal> {
+    let outcome = match factor {
+        FactorId::Device(device) => revoke_device(core, user, device).await?,
+        FactorId::Totp(_) | FactorId::Recovery(_) => {
+            core.codes.revoke(user, factor, factor_tag(&core.keyring, factor)).await?
+        }
+    };
+    match outcome {
         RevokeOutcome::NotFound => Err(Refusal::FactorNotFound),
         RevokeOutcome::Revoked(due) => {
             put_up_tombstone(core, due).await?;
-            tracing::info!(device.id = %device, "a device was revoked");
+            tracing::info!(factor.id = %factor, "a factor was revoked");
             Ok(())
         }
     }
+}
+
+async fn revoke_device(core: &Core, user: UserKey, device: DeviceId) -> Result<RevokeOutcome, Refusal> {
+    let row = core.devices.by_id(device).await?.filter(|row| row.user == user);
+    let row = row.ok_or(Refusal::FactorNotFound)?;
+    let tag = core.device_tag(device, &row.public_key);
+    Ok(core.devices.revoke(user, device, row.public_key, tag).await?)
 }
 
 async fn delete(core: &Core, application: &Application, user: UserKey) -> Result<(), Refusal> {
@@ -124,13 +137,14 @@ async fn delete(core: &Core, application: &Application, user: UserKey) -> Result
     for _ in 0..ROUNDS {
         let now = core.clock.now();
         let devices = core.devices.of_user(user.clone()).await?.devices;
-        let due = |row: &DeviceRow| TombstoneDue {
-            device: row.id,
-            user: tag,
-            tag: core.device_tag(row.id, &row.public_key),
-            revoked_at: now,
-        };
-        let due: Vec<_> = devices.iter().map(due).collect();
+        let codes = core.codes.of_user(user.clone()).await?;
+        let due = |factor, mark| TombstoneDue { factor, user: tag, tag: mark, revoked_at: now };
+        let of_device =
+            |row: &DeviceRow| due(FactorId::Device(row.id), core.device_tag(row.id, &row.public_key));
+        let totp = codes.totp.iter().map(|row| row.id).filter(|id| matches!(id, FactorId::Totp(_)));
+        let recovery = codes.recovery.iter().map(|row| FactorId::Recovery(row.id));
+        let of_codes = totp.chain(recovery).map(|id| due(id, factor_tag(&core.keyring, id)));
+        let due: Vec<_> = devices.iter().map(of_device).chain(of_codes).collect();
         if !core.devices.delete_user(user.clone(), due.clone()).await? {
             continue;
         }
@@ -143,6 +157,7 @@ async fn delete(core: &Core, application: &Application, user: UserKey) -> Result
                 core.announce(&challenge);
             }
         }
+        holds::lift(core, user).await?;
         return Ok(());
     }
     Err(Refusal::StoreUnavailable)

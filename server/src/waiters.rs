@@ -10,7 +10,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, futures::OwnedNotified};
 
 /// Waiters by what they wait for, and what they are handed at its end.
 #[derive(Debug)]
@@ -88,6 +88,11 @@ impl<K: Copy + Eq + Hash, E> Registration<K, E> {
     /// What ends at the next wake-up. Wake-ups count from the moment this is called, not first polled.
     pub fn woken(&self) -> impl Future<Output = ()> + '_ {
         self.notify.notified()
+    }
+
+    /// The same, to be kept beside the registration.
+    pub fn woken_owned(&self) -> OwnedNotified {
+        Arc::clone(&self.notify).notified_owned()
     }
 
     /// How it ended, if it was handed over. Whoever registered and then read that it had not ended yet was handed

@@ -276,7 +276,13 @@ def field_is_sound(name, kind, value, m):
     if name == "denial_reason":  # A device may give only the first two reasons.
         if m.get("verdict", m.get("state")) != (2 if "verdict" in m else 3):
             return value == 0
-        return value in ((1, 2) if "verdict" in m else (1, 2, 3))
+        return value in ((1, 2) if "verdict" in m else (1, 2, 3, 4))
+    if name == "factor_type":  # By the reason: none is an approval, 4 the server's own denial.
+        return value in {0: (1, 2, 3), 4: (0,)}.get(m["denial_reason"], (1,))
+    if name == "factor_id":
+        return (value != "") == (m["factor_type"] != 0)
+    if name == "decision_sha256":
+        return len(value) == (32 if m["factor_type"] == 1 else 0)
     if name == "user_verification":
         return value in (1, 2, 3, 4) if m["verdict"] == 1 else value == 0
     if name == "match_code" and m["verdict"] != 1:
@@ -321,9 +327,10 @@ def check_form(type_, message, path=""):
 # --- Section 12, receipts ---
 
 def foreign(reason, challenge, decision, settlement):
-    """Blames the part that the two others contradict (rows 13 and 14)."""
-    need(challenge in (decision, settlement), reason, part="challenge")
-    need(decision == challenge, reason, part="decision")
+    """Blames the part that the two others contradict (rows 14 and 15)."""
+    if decision is not None:
+        need(challenge in (decision, settlement), reason, part="challenge")
+        need(decision == challenge, reason, part="decision")
     need(settlement == challenge, reason, part="settlement")
 
 
@@ -341,6 +348,32 @@ def open_with_any(part, envelope, keys):
         faults, key=lambda fault: distance.get(fault["reason"], 2)))
 
 
+def open_decision(envelope, c, s, b):
+    need(envelope is not None, "missing", part="decision")
+    d = fault = None
+    try:
+        d = open_envelope(envelope, b["public_key"]["key"], "DecisionStatement")
+    except Refusal as why:
+        fault = why.words  # Row 11 comes first.
+    if s["challenge_id"] == c["challenge_id"] and s["factor_id"] != b["device_id"]:
+        bound = d is not None and d["device_id"] == b["device_id"]
+        raise Refusal("other_device", part="settlement" if bound else "binding")
+    need(d is not None, "envelope", part="decision", fault=fault)
+    return d
+
+
+def check_verdict(c, d, s):
+    approves, approved = d["verdict"] == 1, s["state"] == 2
+    if not approved and s["denial_reason"] == 3:  # A wrong match code is an approval that failed.
+        need(approves and c["match_code_digits"] > 0, "verdict_disagrees")
+    else:
+        need(approves == approved and d["denial_reason"] == s["denial_reason"], "verdict_disagrees")
+    if approves:
+        need(re.fullmatch("[0-9]{%d}" % c["match_code_digits"], d["match_code"]), "match_code_form")
+        need(d["user_verification"] > 1 or not c["user_verification_required"],
+             "user_verification_missing")
+
+
 def verify_receipt(receipt, server_id, expected):
     root = receipt["root_key"]
     need(key_fault(root) is None, "root_key", key=key_fault(root))
@@ -355,49 +388,48 @@ def verify_receipt(receipt, server_id, expected):
         need(keys[-1]["server_id"] == server_id, "server_key_other_server")
 
     opened, opener = {}, {}
-    for part in ("challenge", "settlement", "binding"):
+
+    def open_part(part):
         need(receipt[part] is not None, "missing", part=part)
         opened[part], opener[part] = open_with_any(part, receipt[part], keys)
-    c, s, b = opened.values()
+        return opened[part]
+
+    c, s = open_part("challenge"), open_part("settlement")
+    by_device = s["factor_type"] == ENUMS["FactorType"]["FACTOR_TYPE_DEVICE"]
+    if by_device:
+        b = open_part("binding")
+    else:
+        for part in ("decision", "binding"):
+            need(receipt[part] is None, "unexpected", part=part)
     need(set(opener.values()) == set(range(len(keys))), "server_key_unused")
-    need(receipt["decision"] is not None, "missing", part="decision")
-    d = fault = None
-    try:
-        d = open_envelope(receipt["decision"], b["public_key"]["key"], "DecisionStatement")
-    except Refusal as why:
-        fault = why.words  # Row 10 comes first.
-    if s["challenge_id"] == c["challenge_id"] and s["factor_id"] != b["device_id"]:
-        bound = d is not None and d["device_id"] == b["device_id"]
-        raise Refusal("other_device", part="settlement" if bound else "binding")
-    need(d is not None, "envelope", part="decision", fault=fault)
+    if by_device:
+        d = opened["decision"] = open_decision(receipt["decision"], c, s, b)
 
-    for part, statement in (("challenge", c), ("decision", d), ("settlement", s), ("binding", b)):
-        need(statement["server_id"] == server_id, "other_server", part=part)
-    foreign("other_challenge", c["challenge_id"], d["challenge_id"], s["challenge_id"])
-    foreign("other_content", sha256(receipt["challenge"]["payload"]), d["challenge_sha256"],
-            s["challenge_sha256"])
-    need(s["decision_sha256"] == sha256(receipt["decision"]["payload"]), "other_decision")
-    need(d["device_id"] == b["device_id"], "other_device", part="decision")
-    need(c["application_id"] == b["application_id"], "other_application")
-    need(c["user_id"] == b["user_id"], "other_user")
+    for part in ("challenge", "decision", "settlement", "binding"):
+        need(part not in opened or opened[part]["server_id"] == server_id, "other_server", part=part)
+    foreign("other_challenge", c["challenge_id"], d["challenge_id"] if by_device else None,
+            s["challenge_id"])
+    foreign("other_content", sha256(receipt["challenge"]["payload"]),
+            d["challenge_sha256"] if by_device else None, s["challenge_sha256"])
+    if by_device:
+        digest = sha256(receipt["decision"]["payload"])
+        need(s["decision_sha256"] == digest, "other_decision")
+        need(d["device_id"] == b["device_id"], "other_device", part="decision")
+        need(c["application_id"] == b["application_id"], "other_application")
+        need(c["user_id"] == b["user_id"], "other_user")
 
-    created, settled, bound = map(moment, (c["created_at"], s["settled_at"], b["bound_at"]))
-    for part, time in (("challenge", created), ("settlement", settled), ("binding", bound)):
+    times = {"challenge": moment(c["created_at"]), "settlement": moment(s["settled_at"])}
+    if by_device:
+        times["binding"] = moment(b["bound_at"])
+    for part, time in times.items():
         key = keys[opener[part]]
         need(moment(key["not_before"]) <= time < moment(key["not_after"]), "server_key_not_valid",
              part=part)
-    need(created <= settled < moment(c["expires_at"]), "settled_outside_lifetime")
-    need(bound <= settled, "bound_after_settlement")
-
-    approves, approved = d["verdict"] == 1, s["state"] == 2
-    if not approved and s["denial_reason"] == 3:  # A wrong match code is an approval that failed.
-        need(approves and c["match_code_digits"] > 0, "verdict_disagrees")
-    else:
-        need(approves == approved and d["denial_reason"] == s["denial_reason"], "verdict_disagrees")
-    if approves:
-        need(re.fullmatch("[0-9]{%d}" % c["match_code_digits"], d["match_code"]), "match_code_form")
-        need(d["user_verification"] > 1 or not c["user_verification_required"],
-             "user_verification_missing")
+    settled = times["settlement"]
+    need(times["challenge"] <= settled < moment(c["expires_at"]), "settled_outside_lifetime")
+    need(times.get("binding", settled) <= settled, "bound_after_settlement")
+    if by_device:
+        check_verdict(c, d, s)
 
     same(set(expected) - {"application_id", "user_id", "attempt_id", "purpose", "min_key_version"},
          set(), "unknown expectations")
@@ -409,7 +441,7 @@ def verify_receipt(receipt, server_id, expected):
         need(ENUMS["Purpose"][expected["purpose"]] == c["purpose"], "not_expected_purpose")
     version = min(key["version"] for key in keys)
     need(version >= expected.get("min_key_version", 0), "server_key_too_old")
-    return s["state"], version
+    return s["state"], "device" if by_device else "server", version
 
 
 # --- Section 6, pairing links ---
@@ -530,7 +562,7 @@ def statement_accepted(v):
 
 def receipt_accepted(v):
     found = verify_receipt(from_json("Receipt", v["receipt"]), v["server_id"], v["expected"])
-    same(found, (ENUMS["ChallengeState"][v["state"]], v["key_version"]), "outcome")
+    same(found, (ENUMS["ChallengeState"][v["state"]], v["proof"], v["key_version"]), "outcome")
 
 
 # Which fields a vector has, and what checks it. Others are an error, so that nothing is skipped.
@@ -552,7 +584,7 @@ KINDS = {
     ("statements", "rejected"): ("envelope name public_key refusal statement", lambda v: refused(
         v["refusal"], open_envelope, from_json("Envelope", v["envelope"]),
         bytes.fromhex(v["public_key"]), v["statement"])),
-    ("receipts", "accepted"): ("expected key_version name receipt server_id state",
+    ("receipts", "accepted"): ("expected key_version name proof receipt server_id state",
                                receipt_accepted),
     ("receipts", "rejected"): ("expected name receipt refusal server_id", lambda v: refused(
         v["refusal"], verify_receipt, from_json("Receipt", v["receipt"]), v["server_id"],

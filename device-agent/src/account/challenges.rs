@@ -89,7 +89,11 @@ impl Account {
     }
 
     /// Verifies; when the key is not known the server is asked for its present one, once.
-    async fn verify(&self, challenge: &Challenge, wanted: Option<&str>) -> Result<VerifiedChallenge, Error> {
+    pub(super) async fn verify(
+        &self,
+        challenge: &Challenge,
+        wanted: Option<&str>,
+    ) -> Result<VerifiedChallenge, Error> {
         match self.verify_with_known_keys(challenge, wanted) {
             Err(Error::Untrusted(Distrust::ServerKeyUnknown)) => {
                 self.fetch_account().await?;

@@ -46,8 +46,12 @@ pub(crate) enum Command {
     },
     /// List the accounts on this device, and ask how they stand
     Accounts,
+    /// Show the code to type on a login page when this device has no network; asks nobody
+    Code,
     /// List what waits for an answer
     Pending,
+    /// Wait for challenges of all accounts, and ask for each as it arrives
+    Listen,
     /// Show one challenge with all that it says
     Show {
         /// chl_...

@@ -7,7 +7,7 @@ use countersign_agent::{
     VerifiedChallenge,
 };
 
-use super::{Arguments, Failure, Outcome, arguments::Command, json, output, terminal};
+use super::{Arguments, Failure, Outcome, arguments::Command, json, listen, output, terminal};
 
 /// Runs the command.
 pub(crate) async fn run(arguments: Arguments) -> Result<Outcome, Failure> {
@@ -24,7 +24,9 @@ pub(crate) async fn run(arguments: Arguments) -> Result<Outcome, Failure> {
     match arguments.command {
         Command::Enroll { link, name, yes } => session.enroll(&link, &name, yes).await,
         Command::Accounts => session.accounts().await,
+        Command::Code => session.codes(),
         Command::Pending => session.pending().await,
+        Command::Listen => listen::run(session.chosen()?, session.json).await,
         Command::Show { id } => session.show(&id).await,
         Command::Approve { id, match_code } => session.approve(&id, match_code).await,
         Command::Deny { id, reason } => {
@@ -93,6 +95,29 @@ impl Session {
             output::json(&serde_json::json!({ "accounts": listed }));
         } else if listed.is_empty() {
             output::line("No account yet: `countersign-agent enroll LINK` adds one.");
+        }
+        Ok(Outcome::Done)
+    }
+
+    fn codes(&self) -> Result<Outcome, Failure> {
+        let mut listed = Vec::new();
+        for account in self.chosen()? {
+            let code = match account.code() {
+                // Of all accounts those that have codes; of the one that was named it must be told.
+                Err(Error::NoCodes(_)) if self.account.is_none() => continue,
+                code => code?,
+            };
+            if !self.json {
+                let left = code.time_left.as_secs();
+                let whose = format!("{} ({})", account.account_name(), account.application_name());
+                output::line(&format!("{}  {whose}, for another {left} s", code.reveal()));
+            }
+            listed.push(json::code(&account, &code));
+        }
+        if self.json {
+            output::json(&serde_json::json!({ "codes": listed }));
+        } else if listed.is_empty() {
+            output::line("No account on this device has codes.");
         }
         Ok(Outcome::Done)
     }

@@ -1,8 +1,8 @@
 //! The objects of `--json`, as docs/agent.md describes them. Names and values are only ever added.
 
 use countersign_agent::{
-    Account, AccountState, AccountStatus, Answer, ChallengeState, DenialReason, Enrolled, Error, Purpose,
-    PushState, VerifiedChallenge,
+    Account, AccountState, AccountStatus, Answer, ChallengeState, DenialReason, Enrolled, Error, News,
+    OneTimeCode, Purpose, PushState, VerifiedChallenge,
 };
 use countersign_proto::statement::DetailKind;
 use serde_json::{Value, json};
@@ -29,6 +29,17 @@ pub(crate) fn account(
         "push_state": answered.map(|status| push_state_name(status.push_state)),
         "problem": problem.map(ToString::to_string),
     }))
+}
+
+/// A code of an account.
+pub(crate) fn code(account: &Account, code: &OneTimeCode) -> Value {
+    json!({
+        "device_id": account.device_id(),
+        "application_name": account.application_name(),
+        "account_name": account.account_name(),
+        "code": code.reveal(),
+        "time_left_seconds": code.time_left.as_secs(),
+    })
 }
 
 /// A new account.
@@ -77,6 +88,37 @@ pub(crate) fn answer(challenge: &VerifiedChallenge, answer: Answer) -> Value {
     })
 }
 
+/// What an account's listener tells.
+pub(crate) fn news(account: &Account, news: News) -> Value {
+    let device_id = account.device_id();
+    match news {
+        News::Listening => json!({ "event": "listening", "device_id": device_id }),
+        News::Asked(asked) => {
+            json!({ "event": "asked", "device_id": device_id, "challenge": challenge(&asked) })
+        }
+        News::Settled(settled) => json!({
+            "event": "settled",
+            "device_id": device_id,
+            "challenge_id": settled.challenge_id,
+            "state": state_name(settled.state),
+            "denial_reason": settled.denial_reason.map(denial_reason_name),
+        }),
+        News::Interrupted(error) => with_failure("interrupted", device_id, &Failure::Agent(error)),
+    }
+}
+
+/// An account's listener has ended.
+pub(crate) fn ended(account: &Account, why: &Failure) -> Value {
+    with_failure("ended", account.device_id(), why)
+}
+
+fn with_failure(event: &str, device_id: &str, why: &Failure) -> Value {
+    let mut value = failure(why);
+    value["event"] = event.into();
+    value["device_id"] = device_id.into();
+    value
+}
+
 /// A failure. `reason` is the server's, when it refused.
 pub(crate) fn failure(failure: &Failure) -> Value {
     let (reason, retry_after) = match failure {
@@ -103,7 +145,7 @@ fn kind(failure: &Failure) -> &'static str {
             Error::Refused(_) => "refused",
             Error::Unreachable { .. } => "unreachable",
             Error::Unintelligible { .. } => "unintelligible",
-            Error::ChallengeNotFound(_) | Error::AccountNotFound(_) => "not_found",
+            Error::ChallengeNotFound(_) | Error::AccountNotFound(_) | Error::NoCodes(_) => "not_found",
             Error::MatchCode { .. } | Error::MatchCodeNotAsked => "match_code",
             Error::UserVerificationRequired => "user_verification",
             Error::OtherAccount | Error::SeveralChallenges(_) | Error::Field(_) => "usage",

@@ -31,6 +31,11 @@ pub(crate) fn challenge(challenge: &VerifiedChallenge) {
     }
 }
 
+/// One line of words beside what was asked for, on standard error.
+pub(crate) fn note(text: &str) {
+    let _ = writeln!(io::stderr(), "{text}");
+}
+
 /// One JSON value on one line.
 pub(crate) fn json(value: &Value) {
     line(&value.to_string());

@@ -1,6 +1,11 @@
 //! Asks the person, by plain lines on standard input.
 
-use std::io::{self, BufRead as _, Write as _};
+use std::{
+    io::{self, BufRead as _, Write as _},
+    thread,
+};
+
+use tokio::sync::mpsc::{self, UnboundedReceiver};
 
 use super::Failure;
 
@@ -21,4 +26,19 @@ pub(crate) fn ask(question: &str) -> Result<String, Failure> {
 pub(crate) fn agrees(question: &str) -> Result<bool, Failure> {
     let answer = ask(question)?.to_lowercase();
     Ok(answer == "y" || answer == "yes")
+}
+
+/// The lines that are typed, without the spaces around them, until the input ends.
+pub(crate) fn lines() -> UnboundedReceiver<String> {
+    let (typed, lines) = mpsc::unbounded_channel();
+    // A thread of its own, which nobody waits for: reading a terminal cannot be broken off.
+    thread::spawn(move || {
+        for line in io::stdin().lock().lines() {
+            let Ok(line) = line else { return };
+            if typed.send(line.trim().to_owned()).is_err() {
+                return;
+            }
+        }
+    });
+    lines
 }

@@ -1,7 +1,12 @@
 //! One account as it lies on disk.
 
 use countersign_proto::{
-    device::Account, key::VerificationKey, statement::Envelope, statement_form::MAX_DEVICE_NAME_CHARS, text,
+    common::TotpAlgorithm,
+    device::{Account, TotpSecret},
+    key::VerificationKey,
+    statement::Envelope,
+    statement_form::MAX_DEVICE_NAME_CHARS,
+    text,
     time::UnixTime,
 };
 use prost::Message as _;
@@ -12,6 +17,10 @@ use crate::{error::Distrust, offer::Offer, server_keys::ServerKeys};
 
 /// The format that this agent writes and reads.
 pub(crate) const FORMAT: u32 = 1;
+/// RFC 4226, requirement R6.
+const LEAST_SECRET_BYTES: usize = 16;
+/// A code that lives for longer would be no one-time password.
+const MAX_PERIOD_SECONDS: u64 = 300;
 
 /// One account with its key. Deliberately without Debug: the key and push tokens are in it.
 #[derive(Serialize, Deserialize)]
@@ -42,6 +51,42 @@ pub(crate) struct Record {
     server_keys: Vec<Bytes>,
     /// A signed change that the server has not acknowledged.
     pub(crate) pending_change: Option<Bytes>,
+    /// What codes are made of without a network; missing where the server gave none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) totp: Option<Totp>,
+}
+
+/// Parameters of RFC 6238.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Totp {
+    pub(crate) secret: Bytes,
+    /// The contract's name.
+    algorithm: String,
+    /// 6 or 8.
+    pub(crate) digits: u8,
+    pub(crate) period_seconds: u64,
+}
+
+impl Totp {
+    /// What the server gave, if it is of a kind that this agent knows.
+    pub(crate) fn of_answer(given: &TotpSecret) -> Option<Self> {
+        let seconds = given.period.as_ref().and_then(|period| u64::try_from(period.seconds).ok());
+        let algorithm = given.algorithm();
+        let digits = u8::try_from(given.digits).ok().filter(|digits| matches!(digits, 6 | 8));
+        let is_known = algorithm != TotpAlgorithm::Unspecified && given.secret.len() >= LEAST_SECRET_BYTES;
+        Some(Self {
+            secret: Bytes(given.secret.clone()),
+            algorithm: algorithm.as_str_name().to_owned(),
+            digits: digits.filter(|_| is_known)?,
+            period_seconds: seconds.filter(|seconds| (1..=MAX_PERIOD_SECONDS).contains(seconds))?,
+        })
+    }
+
+    /// The hash function.
+    pub(crate) fn algorithm(&self) -> Option<TotpAlgorithm> {
+        TotpAlgorithm::from_str_name(&self.algorithm)
+    }
 }
 
 /// What never changes about an account.
@@ -75,6 +120,7 @@ impl Record {
             clock_offset_ms: 0,
             server_keys: vec![Bytes(offer.server_key.encode_to_vec())],
             pending_change: None,
+            totp: None,
         }
     }
 

@@ -169,3 +169,19 @@ async fn exit_codes_say_what_to_do() {
     assert_eq!(open.code, 1);
     assert!(open.stderr.contains("chmod 700"), "{}", open.stderr);
 }
+
+#[tokio::test]
+async fn a_code_is_shown_while_the_server_is_away() {
+    let shell = Shell::enrolled().await;
+    shell.server.take_calls();
+    let (code, shown) = shell.json(&["code"]).await;
+    let first = &shown["codes"][0];
+    assert_eq!((code, &first["device_id"]), (0, &json!(DEVICE)));
+    let digits = first["code"].as_str().unwrap();
+    assert!(digits.len() == 8 && digits.bytes().all(|byte| byte.is_ascii_digit()), "{digits}");
+    let printed = shell.run(&["code"], "").await.stdout;
+    assert!(printed.contains("  anna@example.org (Example), for another "), "{printed}");
+    assert_eq!(shell.server.take_calls(), [""; 0]);
+    let (code, error) = shell.json(&["--account", "dev_2", "code"]).await;
+    assert_eq!((code, &error["error"]["kind"]), (3, &json!("not_found")));
+}

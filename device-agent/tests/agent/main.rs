@@ -3,8 +3,11 @@
 
 mod answers;
 mod calls;
+mod codes;
 mod command_line;
+mod command_line_listening;
 mod enrollment;
+mod listening;
 mod profile;
 mod script;
 mod server;

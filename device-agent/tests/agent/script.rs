@@ -1,7 +1,8 @@
 //! What the scripted server knows, says, and has been told.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
+    pin::Pin,
     sync::{
         Arc,
         atomic::{AtomicI64, Ordering},
@@ -11,7 +12,8 @@ use std::{
 
 use countersign_agent::{ChallengeState, Clock};
 use countersign_proto::{
-    device::{Account, AccountState, Challenge, RespondResponse},
+    common::TotpAlgorithm,
+    device::{Account, AccountState, Challenge, RespondResponse, SubscribeResponse, TotpSecret},
     envelope,
     key::{SigningKey, VerificationKey},
     link::{EnrollmentToken, PairingLink},
@@ -21,6 +23,7 @@ use countersign_proto::{
     },
     time::UnixTime,
 };
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
@@ -29,9 +32,12 @@ pub(crate) const DAY: Duration = Duration::from_hours(24);
 pub(crate) const CHALLENGE: &str = "chl_1";
 pub(crate) const DEVICE: &str = "dev_1";
 
-/// A clock that a test moves.
+/// A clock that a test moves. Nobody waits on it: a pause is over at once.
 #[derive(Clone)]
 pub(crate) struct ManualClock(Arc<AtomicI64>);
+
+/// Where a test says what a stream tells.
+pub(crate) type Stream = UnboundedSender<Result<SubscribeResponse, Status>>;
 
 /// A server's signing key with the root's word for it.
 #[derive(Clone)]
@@ -47,6 +53,8 @@ pub(crate) struct Script {
     pub(crate) offer_signed_by: ServerKey,
     pub(crate) present_key: ServerKey,
     pub(crate) account: Account,
+    /// What a new device makes codes of.
+    pub(crate) totp: Option<TotpSecret>,
     pub(crate) challenges: Vec<Challenge>,
     pub(crate) respond: RespondResponse,
     /// Carries out this many calls, and loses the answers.
@@ -60,6 +68,10 @@ pub(crate) struct Script {
     pub(crate) enrollments: Vec<EnrollmentStatement>,
     pub(crate) decisions: Vec<DecisionStatement>,
     pub(crate) changes: Vec<Envelope>,
+    /// Streams that will be opened, in this order. Further ones tell nothing.
+    pub(crate) streams: VecDeque<UnboundedReceiver<Result<SubscribeResponse, Status>>>,
+    /// Kept, so that these go on.
+    pub(crate) silent_streams: Vec<Stream>,
 }
 
 impl ManualClock {
@@ -75,6 +87,10 @@ impl ManualClock {
 impl Clock for ManualClock {
     fn now(&self) -> UnixTime {
         UnixTime::from_millis(self.0.load(Ordering::SeqCst))
+    }
+
+    fn sleep(&self, _: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        Box::pin(std::future::ready(()))
     }
 }
 
@@ -102,6 +118,13 @@ impl Script {
             offer_signed_by: first.clone(),
             present_key: first,
             account,
+            totp: Some(TotpSecret {
+                // Of RFC 6238, appendix B.
+                secret: b"12345678901234567890".to_vec(),
+                algorithm: TotpAlgorithm::Sha1.into(),
+                digits: 8,
+                period: Some(Duration::from_secs(30).into()),
+            }),
             challenges: Vec::new(),
             respond: RespondResponse {
                 accepted: true,
@@ -115,6 +138,8 @@ impl Script {
             enrollments: Vec::new(),
             decisions: Vec::new(),
             changes: Vec::new(),
+            streams: VecDeque::new(),
+            silent_streams: Vec::new(),
         }
     }
 
@@ -138,6 +163,20 @@ impl Script {
             user_verification_required: false,
             attempt_sha256: vec![9; 32],
         }
+    }
+
+    /// The next stream that will be opened.
+    pub(crate) fn stream(&mut self) -> Stream {
+        let (stream, told) = unbounded_channel();
+        self.streams.push_back(told);
+        stream
+    }
+
+    /// An event: what is asked, as it is now.
+    pub(crate) fn event(&self, state: ChallengeState) -> Result<SubscribeResponse, Status> {
+        let challenge = self.challenges.first().cloned();
+        let challenge = challenge.map(|challenge| Challenge { state: state.into(), ..challenge });
+        Ok(SubscribeResponse { challenge })
     }
 
     /// Asks `statement`, signed by the present key.

@@ -12,7 +12,8 @@ use countersign_proto::{
     device::{
         ChangeDeviceRequest, ChangeDeviceResponse, EnrollRequest, EnrollResponse, GetAccountRequest,
         GetAccountResponse, GetChallengeRequest, GetChallengeResponse, GetOfferRequest, GetOfferResponse,
-        ListChallengesRequest, ListChallengesResponse, RespondRequest, RespondResponse,
+        ListChallengesRequest, ListChallengesResponse, RespondRequest, RespondResponse, SubscribeRequest,
+        SubscribeResponse,
         device_service_server::{DeviceService, DeviceServiceServer},
     },
     envelope,
@@ -24,13 +25,14 @@ use countersign_proto::{
 };
 use prost::Message as _;
 use tempfile::TempDir;
-use tokio::{net::TcpListener, task::JoinHandle};
+use tokio::{net::TcpListener, sync::mpsc::unbounded_channel, task::JoinHandle};
+use tokio_stream::wrappers::UnboundedReceiverStream;
 use tonic::{
     Code, Request, Response, Status,
     transport::{ServerTlsConfig, server::TcpIncoming},
 };
 
-use crate::script::{DEVICE, ManualClock, NOW, Script, link, refusal, refusal_with, server_id, token};
+use crate::script::{ManualClock, NOW, Script, link, refusal, refusal_with, server_id, token};
 
 /// A scripted server. It ends when it is dropped.
 pub(crate) struct Server {
@@ -142,7 +144,7 @@ impl Service {
         let call = Envelope::decode(bytes("countersign-call-bin")).unwrap();
         let call: CallStatement = envelope::open(&call, key).unwrap();
         assert_eq!(call.server_id, server_id());
-        assert_eq!(call.device_id, DEVICE);
+        assert_eq!(call.device_id, script.account.device_id);
         assert_eq!(call.method, format!("/countersign.device.v1.DeviceService/{method}"));
         assert_eq!(script.enrollments.last().unwrap().public_key, Some(key.to_wire()));
         let issued_at = UnixTime::from_wire(call.issued_at.as_ref()).unwrap();
@@ -195,8 +197,11 @@ impl DeviceService for Service {
         assert_eq!(statement.offer_sha256, envelope::payload_digest(&offer));
         assert_eq!(statement.public_key, request.public_key);
         script.enrollments.push(statement);
-        let answer =
-            EnrollResponse { account: Some(script.account.clone()), confirmation_code: "123456".into() };
+        let answer = EnrollResponse {
+            account: Some(script.account.clone()),
+            confirmation_code: "123456".into(),
+            totp: script.totp.clone(),
+        };
         end(script, answer)
     }
 
@@ -243,6 +248,21 @@ impl DeviceService for Service {
         script.decisions.push(decision);
         let answer = script.respond;
         end(script, answer)
+    }
+
+    type SubscribeStream = UnboundedReceiverStream<Result<SubscribeResponse, Status>>;
+
+    async fn subscribe(
+        &self,
+        request: Request<SubscribeRequest>,
+    ) -> Result<Response<Self::SubscribeStream>, Status> {
+        let mut script = self.begin_read("Subscribe", &request)?;
+        let told = script.streams.pop_front().unwrap_or_else(|| {
+            let (silent, told) = unbounded_channel();
+            script.silent_streams.push(silent);
+            told
+        });
+        end(script, UnboundedReceiverStream::new(told))
     }
 
     async fn change_device(

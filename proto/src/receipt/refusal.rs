@@ -35,6 +35,9 @@ pub enum Refusal {
     /// A part is not there.
     #[error("the {0} is missing")]
     Missing(Part),
+    /// A device's answer, or whose device it is, where no device settled it.
+    #[error("the {0} does not belong here: the settlement says that no device settled it")]
+    Unexpected(Part),
     /// A part whose signature, type, encoding or values do not hold.
     #[error("the {part} does not hold: {fault}")]
     Envelope {

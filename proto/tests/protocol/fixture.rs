@@ -27,6 +27,10 @@ pub(crate) const APPLICATION_ID: &str = "app_3f2c1d5e-7a68-8b94-a0c1-9e8d7c6b5a4
 pub(crate) const USER_ID: &str = "u-4711";
 /// The device of [`Login::approved`].
 pub(crate) const DEVICE_ID: &str = "dev_6b1f0c3d-5e2a-8f47-9c11-2d3e4f5a6b7c";
+/// The authenticator app of [`Login::by_totp`].
+pub(crate) const OTP_ID: &str = "otp_6b1f0c3d-5e2a-8f47-8b21-3e4f5a6b7c8d";
+/// The recovery code of [`Login::by_recovery_code`].
+pub(crate) const RECOVERY_ID: &str = "rec_6b1f0c3d-5e2a-8f47-ae43-4f5a6b7c8d9e";
 /// The enrolment token of the offer.
 pub(crate) const TOKEN: [u8; 20] = [7; 20];
 
@@ -146,6 +150,8 @@ pub(crate) struct Login {
     /// The first signs the binding, the last signs challenge and settlement.
     pub(crate) server_keys: Vec<(ServerKeyStatement, SigningKey)>,
     pub(crate) device_key: SigningKey,
+    /// Whether a device settled it: the receipt of another holds neither decision nor binding.
+    pub(crate) has_device: bool,
     pub(crate) challenge: ChallengeStatement,
     pub(crate) decision: DecisionStatement,
     pub(crate) settlement: SettlementStatement,
@@ -160,6 +166,7 @@ impl Login {
             root: key("root"),
             server_keys: vec![(server_key(), key("server-1"))],
             device_key: key("device"),
+            has_device: true,
             challenge: challenge(challenge_id),
             decision: DecisionStatement {
                 server_id: server_id(),
@@ -213,6 +220,33 @@ impl Login {
         login.settlement.denial_reason = DenialReason::WrongMatchCode.into();
         login.link();
         login
+    }
+
+    /// The same, approved by a TOTP code of an authenticator app.
+    pub(crate) fn by_totp() -> Self {
+        Self::approved().settled_without_device(FactorType::Totp, OTP_ID)
+    }
+
+    /// The same, approved by the recovery code.
+    pub(crate) fn by_recovery_code() -> Self {
+        Self::approved().settled_without_device(FactorType::RecoveryCode, RECOVERY_ID)
+    }
+
+    /// The same, denied by the server after too many wrong codes.
+    pub(crate) fn too_many_codes() -> Self {
+        let mut login = Self::approved().settled_without_device(FactorType::Unspecified, "");
+        login.settlement.state = ChallengeState::Denied.into();
+        login.settlement.denial_reason = DenialReason::TooManyCodes.into();
+        login
+    }
+
+    /// The same, settled by what is not a device.
+    pub(crate) fn settled_without_device(mut self, factor_type: FactorType, factor_id: &str) -> Self {
+        self.has_device = false;
+        self.settlement.factor_type = factor_type.into();
+        self.settlement.factor_id = factor_id.into();
+        self.link();
+        self
     }
 
     /// The same, under a second server key; the device was bound under the first.
@@ -297,8 +331,8 @@ impl Login {
         let challenge = payload_digest(&envelope::sign(&self.challenge, &self.device_key)).to_vec();
         self.decision.challenge_sha256.clone_from(&challenge);
         self.settlement.challenge_sha256 = challenge;
-        self.settlement.decision_sha256 =
-            payload_digest(&envelope::sign(&self.decision, &self.device_key)).to_vec();
+        let decision = payload_digest(&envelope::sign(&self.decision, &self.device_key)).to_vec();
+        self.settlement.decision_sha256 = if self.has_device { decision } else { Vec::new() };
     }
 
     /// Signs each statement as it stands, with the key that should.
@@ -307,9 +341,9 @@ impl Login {
         let (_, last) = self.server_keys.last().expect("a server key");
         Receipt {
             challenge: Some(envelope::sign(&self.challenge, last)),
-            decision: Some(envelope::sign(&self.decision, &self.device_key)),
+            decision: self.has_device.then(|| envelope::sign(&self.decision, &self.device_key)),
             settlement: Some(envelope::sign(&self.settlement, last)),
-            binding: Some(envelope::sign(&self.binding, first)),
+            binding: self.has_device.then(|| envelope::sign(&self.binding, first)),
             server_keys: self.server_keys.iter().map(|(key, _)| envelope::sign(key, &self.root)).collect(),
             root_key: Some(VerificationKey::of(&self.root).to_wire()),
         }

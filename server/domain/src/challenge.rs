@@ -11,6 +11,7 @@ use prost::Message as _;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    code::Codes,
     id::{ApplicationId, ChallengeId, DeviceId},
     state::State,
 };
@@ -20,7 +21,7 @@ pub const READABLE_AFTER_EXPIRY: Duration = Duration::from_mins(15);
 /// How long after its approval a challenge may be redeemed.
 pub const REDEEM_WITHIN: Duration = Duration::from_mins(2);
 
-/// One challenge. All but `state` stays as it was created.
+/// One challenge. All but `state` and the wrong codes stays as it was created.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChallengeRecord {
     /// Its id.
@@ -37,8 +38,28 @@ pub struct ChallengeRecord {
     pub challenge: Vec<u8>,
     /// Who may answer.
     pub asked: Vec<AskedDevice>,
+    /// Which codes may settle it, and how many were wrong.
+    pub codes: Codes,
+    /// Whether its devices are woken.
+    pub wakeup: Wakeup,
     /// Where it stands.
     pub state: State,
+}
+
+/// Whether a challenge's devices are woken. They can pull it in any case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Wakeup {
+    /// They are.
+    Sending,
+    /// There is none: a code is the only way.
+    NoDevice,
+    /// Too many wake-ups were not answered.
+    HeldBack {
+        /// From then on they are woken for new challenges.
+        until: UnixTime,
+    },
+    /// The person said 'it was not me'.
+    Blocked,
 }
 
 /// A device that was asked, as it was when it was asked.

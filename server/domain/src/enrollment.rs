@@ -7,6 +7,8 @@
 //!    ├── supersede (also from Confirming) ──> Superseded
 //!    └── expire    (also from Confirming) ──> Expired
 //! ```
+//!
+//! That of an authenticator app begins with `AwaitingTotp`, which goes on as `Confirming` does.
 
 use countersign_proto::{login::EnrollmentState, time::UnixTime};
 
@@ -25,11 +27,17 @@ pub enum State {
         /// Wrong codes so far.
         wrong_codes: u32,
     },
-    /// The device is the user's.
+    /// The first code of an authenticator app is awaited.
+    AwaitingTotp {
+        /// Wrong codes so far.
+        wrong_codes: u32,
+    },
+    /// The factor is the user's.
     Completed,
     /// Its time ran out.
     Expired,
-    /// A newer one took its place, or a factor was revoked.
+    /// A newer one took its place, a factor was revoked, the user's first factor came another way, or what it
+    /// rested on was used up.
     Superseded,
     /// Too many wrong codes.
     Failed,
@@ -45,7 +53,7 @@ pub enum Event {
     },
     /// The page typed a code.
     Confirm {
-        /// Whether it is the device's.
+        /// Whether it is the device's or the app's.
         code_is_right: bool,
     },
     /// A newer one takes its place.
@@ -61,7 +69,9 @@ impl State {
         match (self, event) {
             (Self::Pending, Event::Take { confirmation_wanted: true }) => Self::Confirming { wrong_codes: 0 },
             (Self::Pending, Event::Take { confirmation_wanted: false })
-            | (Self::Confirming { .. }, Event::Confirm { code_is_right: true }) => Self::Completed,
+            | (Self::Confirming { .. } | Self::AwaitingTotp { .. }, Event::Confirm { code_is_right: true }) => {
+                Self::Completed
+            }
             (Self::Confirming { wrong_codes }, Event::Confirm { code_is_right: false }) => {
                 if wrong_codes + 1 < TRIES {
                     Self::Confirming { wrong_codes: wrong_codes + 1 }
@@ -69,8 +79,15 @@ impl State {
                     Self::Failed
                 }
             }
-            (Self::Pending | Self::Confirming { .. }, Event::Supersede) => Self::Superseded,
-            (Self::Pending | Self::Confirming { .. }, Event::Expire) => Self::Expired,
+            (Self::AwaitingTotp { wrong_codes }, Event::Confirm { code_is_right: false }) => {
+                if wrong_codes + 1 < TRIES {
+                    Self::AwaitingTotp { wrong_codes: wrong_codes + 1 }
+                } else {
+                    Self::Failed
+                }
+            }
+            (open, Event::Supersede) if open.is_open() => Self::Superseded,
+            (open, Event::Expire) if open.is_open() => Self::Expired,
             _ => self,
         }
     }
@@ -83,13 +100,13 @@ impl State {
 
     /// Whether it still waits for something.
     pub fn is_open(self) -> bool {
-        matches!(self, Self::Pending | Self::Confirming { .. })
+        matches!(self, Self::Pending | Self::Confirming { .. } | Self::AwaitingTotp { .. })
     }
 
     /// The contract's word for it.
     pub fn to_wire(self) -> EnrollmentState {
         match self {
-            Self::Pending => EnrollmentState::Pending,
+            Self::Pending | Self::AwaitingTotp { .. } => EnrollmentState::Pending,
             Self::Confirming { .. } => EnrollmentState::Confirming,
             Self::Completed => EnrollmentState::Completed,
             Self::Expired => EnrollmentState::Expired,
@@ -127,6 +144,22 @@ mod tests {
                 State::Failed
             } else {
                 State::Confirming { wrong_codes: wrong_codes + 1 }
+            };
+            assert_eq!(
+                EVENTS.map(|event| state.after(event)),
+                [state, state, State::Completed, after_wrong, State::Superseded, State::Expired]
+            );
+        }
+    }
+
+    #[test]
+    fn an_authenticator_app_has_three_tries_and_no_link() {
+        for wrong_codes in 0..TRIES {
+            let state = State::AwaitingTotp { wrong_codes };
+            let after_wrong = if wrong_codes == TRIES - 1 {
+                State::Failed
+            } else {
+                State::AwaitingTotp { wrong_codes: wrong_codes + 1 }
             };
             assert_eq!(
                 EVENTS.map(|event| state.after(event)),

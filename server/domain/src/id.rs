@@ -76,6 +76,14 @@ id!(
     EnrollmentId, "enr_"
 );
 id!(
+    /// A TOTP secret of an authenticator app. Carries its user's tag.
+    OtpId, "otp_"
+);
+id!(
+    /// A recovery code. Carries its user's tag.
+    RecoveryId, "rec_"
+);
+id!(
     /// An application.
     ApplicationId, "app_"
 );
@@ -91,6 +99,70 @@ impl DeviceId {
     /// The tag of the user whose device it is.
     pub fn user(self) -> UserTag {
         UserTag(head(self.0))
+    }
+}
+
+impl OtpId {
+    /// The tag of the user whose secret it is.
+    pub fn user(self) -> UserTag {
+        UserTag(head(self.0))
+    }
+}
+
+impl RecoveryId {
+    /// The tag of the user whose code it is.
+    pub fn user(self) -> UserTag {
+        UserTag(head(self.0))
+    }
+}
+
+/// A factor of any kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum FactorId {
+    /// A device, or, where a code is meant, the device's own TOTP secret.
+    Device(DeviceId),
+    /// An authenticator app's TOTP secret.
+    Totp(OtpId),
+    /// A recovery code.
+    Recovery(RecoveryId),
+}
+
+/// A factor that settles a challenge by a code: a TOTP secret, that of a device under the device's id, or a
+/// recovery code.
+pub type CodeFactorId = FactorId;
+
+impl FactorId {
+    /// The tag of the user whose factor it is.
+    pub fn user(self) -> UserTag {
+        match self {
+            Self::Device(id) => id.user(),
+            Self::Totp(id) => id.user(),
+            Self::Recovery(id) => id.user(),
+        }
+    }
+}
+
+impl fmt::Display for FactorId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Device(id) => id.fmt(f),
+            Self::Totp(id) => id.fmt(f),
+            Self::Recovery(id) => id.fmt(f),
+        }
+    }
+}
+
+impl FromStr for FactorId {
+    type Err = InvalidId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidId> {
+        let device = text.parse().map(Self::Device);
+        let totp = || text.parse().map(Self::Totp);
+        let recovery = || text.parse().map(Self::Recovery);
+        device
+            .or_else(|_| totp())
+            .or_else(|_| recovery())
+            .map_err(|_: InvalidId| InvalidId("dev_, otp_ or rec_"))
     }
 }
 
@@ -131,6 +203,15 @@ mod tests {
             prop_assert_eq!(id.to_string().parse(), Ok(id));
             prop_assert_eq!(ChallengeId::from_bytes(id.to_bytes()), id);
             prop_assert_eq!(DeviceId::new(tag, random).user(), UserTag(tag));
+            for factor in [
+                FactorId::Device(DeviceId::new(tag, random)),
+                FactorId::Totp(OtpId::new(tag, random)),
+                FactorId::Recovery(RecoveryId::new(tag, random)),
+            ] {
+                prop_assert_eq!(factor.user(), UserTag(tag));
+                prop_assert_eq!(factor.to_string().parse(), Ok(factor));
+            }
+            prop_assert!(id.to_string().parse::<FactorId>().is_err());
             let other = ChallengeId::new(tag, random ^ 1);
             prop_assert_ne!(id, other);
         }

@@ -10,7 +10,11 @@ mod decide;
 mod fetch;
 mod redeem;
 mod revoke;
+mod stand;
+mod verify_code;
 mod view;
+
+use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
@@ -21,13 +25,17 @@ pub use self::{
     fetch::Fetch,
     redeem::{Redeem, RedeemOutcome},
     revoke::RevokeDevice,
+    stand::{Stand, Unlock},
+    verify_code::{CodeAnswer, CodeTold, Finding, SettleByCode, VerifyCode},
     view::View,
 };
 use crate::{
     UnixTime,
     challenge::{AskedDevice, ChallengeRecord, DeviceTag},
+    code::Codes,
     id::{ChallengeId, UserTag},
-    state::Event,
+    standing::Holds,
+    state::{Event, SettledBy},
     user::UserRecord,
 };
 
@@ -100,6 +108,9 @@ pub struct Writes {
     /// Challenges that are pending no more with this: whoever waits for one of them, on whatever server, reads
     /// it again.
     pub ended: Vec<ChallengeId>,
+    /// Whether the user's devices must hear of something else: a challenge is new, or one of them was revoked.
+    /// Whoever serves them, on whatever server, reads again.
+    pub concerns_devices: bool,
 }
 
 impl Writes {
@@ -160,16 +171,29 @@ impl Open {
     /// Whether the device that settled it has been revoked since. The directory is asked as well; here it is
     /// asked in the write itself, so that a revocation that is acknowledged first is heeded.
     fn is_settled_by_revoked(&self) -> bool {
-        self.challenge.state.settled().is_some_and(|settled| {
-            let mut asked = self.challenge.asked.iter();
-            asked.any(|device| device.id == settled.device_id && self.user.is_revoked(device.tag))
+        self.challenge.state.settled().is_some_and(|settled| match &settled.by {
+            SettledBy::Device { id, .. } => {
+                let mut asked = self.challenge.asked.iter();
+                asked.any(|device| device.id == *id && self.user.is_revoked(device.tag))
+            }
+            SettledBy::Code(factor) => self.user.is_revoked(factor.tag),
+            SettledBy::Server => false,
         })
+    }
+
+    /// Takes over a lock or block that was copied elsewhere, should the store have lost it.
+    fn heed(&mut self, copy: Holds) {
+        let before = self.user.standing.holds();
+        self.user.standing.heed(copy);
+        self.changed |= self.user.standing.holds() != before;
     }
 
     /// Lets `event` happen if nothing else has. Returns whether it did.
     fn happen(&mut self, event: Event) -> bool {
         let before = match event {
-            Event::Settle(..) | Event::Cancel => Some(self.challenge.expires_at),
+            Event::Settle(..) | Event::AcceptCode(_) | Event::RefuseCodes(_) | Event::Cancel => {
+                Some(self.challenge.expires_at)
+            }
             Event::Supersede | Event::Expire => None,
         };
         let Ok(state) = self.challenge.state.clone().after(event) else { return false };
@@ -181,7 +205,7 @@ impl Open {
 
     /// The outcome, with what changed to be written.
     fn commit<T>(mut self, now: UnixTime, outcome: impl FnOnce(&ChallengeRecord) -> T) -> Transition<T> {
-        let outcome = outcome(&self.challenge);
+        let outcome = outcome(&told(&self.challenge, &self.user));
         if !self.changed {
             return Transition::unchanged(outcome);
         }
@@ -191,4 +215,13 @@ impl Open {
         let writes = Writes { user, challenge, before: self.before, ended, ..Writes::default() };
         Transition { outcome, writes }
     }
+}
+
+/// The challenge as it is told: while codes are locked, as one that takes none.
+fn told<'a>(challenge: &'a ChallengeRecord, user: &UserRecord) -> Cow<'a, ChallengeRecord> {
+    if user.standing.locked_at.is_none() {
+        return Cow::Borrowed(challenge);
+    }
+    let codes = Codes { kinds: Vec::new(), ..challenge.codes.clone() };
+    Cow::Owned(ChallengeRecord { codes, ..challenge.clone() })
 }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! Pending ──settle───> Approved ──redeem──> Approved, redeemed_at set
-//!    │  └───settle───> Denied (not_me, mistake, wrong_match_code)
+//!    │  └───settle───> Denied (not_me, mistake, wrong_match_code; too_many_codes)
 //!    ├──────cancel───> Cancelled
 //!    ├───supersede───> Superseded
 //!    └──────expire───> Expired
@@ -16,14 +16,17 @@ use countersign_proto::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::id::DeviceId;
+use crate::{
+    code::CodeFactor,
+    id::{CodeFactorId, DeviceId},
+};
 
 /// Where a challenge stands, and what belongs to that.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum State {
     /// Nobody has answered yet.
     Pending,
-    /// A device let it in.
+    /// A device or a code let it in.
     Approved {
         /// By what.
         settled: Settled,
@@ -33,7 +36,7 @@ pub enum State {
         /// the clock steps.
         is_over: bool,
     },
-    /// A device kept it out, or the person typed a wrong match code.
+    /// A device kept it out, or the person typed a wrong match code, or too many wrong codes.
     Denied {
         /// Why.
         reason: Denial,
@@ -51,14 +54,38 @@ pub enum State {
 /// What settled a challenge.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Settled {
-    /// Which device.
-    pub device_id: DeviceId,
+    /// By what.
+    pub by: SettledBy,
     /// By the server's clock.
     pub settled_at: UnixTime,
-    /// The device's decision: an encoded `Envelope`, as received.
-    pub decision: Vec<u8>,
     /// The server's settlement: an encoded `Envelope`.
     pub settlement: Vec<u8>,
+}
+
+/// Who or what settled a challenge.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SettledBy {
+    /// A device that was asked.
+    Device {
+        /// Which.
+        id: DeviceId,
+        /// Its decision: an encoded `Envelope`, as received.
+        decision: Vec<u8>,
+    },
+    /// A code that was right.
+    Code(CodeFactor),
+    /// The server by itself, after too many wrong codes.
+    Server,
+}
+
+impl Settled {
+    /// The device that settled it, when one did.
+    pub fn device(&self) -> Option<DeviceId> {
+        match &self.by {
+            SettledBy::Device { id, .. } => Some(*id),
+            SettledBy::Code(_) | SettledBy::Server => None,
+        }
+    }
 }
 
 /// Why a challenge is denied.
@@ -70,6 +97,8 @@ pub enum Denial {
     Mistake,
     /// The match code typed on the device was wrong.
     WrongMatchCode,
+    /// Too many codes were wrong.
+    TooManyCodes,
 }
 
 /// What a device's decision says.
@@ -91,6 +120,10 @@ pub enum Verdict {
 pub enum Event {
     /// A device that was asked has answered.
     Settle(Verdict, Settled),
+    /// A code was right.
+    AcceptCode(Settled),
+    /// One code too many was wrong.
+    RefuseCodes(Settled),
     /// The application withdraws it.
     Cancel,
     /// A newer one takes its place.
@@ -114,6 +147,8 @@ impl State {
                 Ok(()) => Self::Approved { settled, redeemed_at: None, is_over: false },
                 Err(reason) => Self::Denied { reason, settled },
             },
+            Event::AcceptCode(settled) => Self::Approved { settled, redeemed_at: None, is_over: false },
+            Event::RefuseCodes(settled) => Self::Denied { reason: Denial::TooManyCodes, settled },
             Event::Cancel => Self::Cancelled,
             Event::Supersede => Self::Superseded,
             Event::Expire => Self::Expired,
@@ -130,19 +165,24 @@ impl State {
     pub fn is_answer_of(&self, device: DeviceId, verdict: Verdict) -> bool {
         match self {
             Self::Approved { settled, .. } => {
-                settled.device_id == device && matches!(verdict, Verdict::Approve { .. })
+                settled.device() == Some(device) && matches!(verdict, Verdict::Approve { .. })
             }
             Self::Denied { reason: Denial::NotMe, settled } => {
-                settled.device_id == device && verdict == Verdict::DenyNotMe
+                settled.device() == Some(device) && verdict == Verdict::DenyNotMe
             }
             Self::Denied { reason: Denial::Mistake, settled } => {
-                settled.device_id == device && verdict == Verdict::DenyMistake
+                settled.device() == Some(device) && verdict == Verdict::DenyMistake
             }
             _ => false,
         }
     }
 
-    /// What settled it, when a device did.
+    /// Whether a code of this factor let it in.
+    pub fn is_approved_by(&self, factor: CodeFactorId) -> bool {
+        matches!(self, Self::Approved { settled: Settled { by: SettledBy::Code(code), .. }, .. } if code.id == factor)
+    }
+
+    /// What settled it, when a factor or the server did.
     pub fn settled(&self) -> Option<&Settled> {
         match self {
             Self::Approved { settled, .. } | Self::Denied { settled, .. } => Some(settled),
@@ -178,6 +218,7 @@ impl Denial {
             Self::NotMe => DenialReason::NotMe,
             Self::Mistake => DenialReason::Mistake,
             Self::WrongMatchCode => DenialReason::WrongMatchCode,
+            Self::TooManyCodes => DenialReason::TooManyCodes,
         }
     }
 }
@@ -197,6 +238,7 @@ impl Verdict {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::challenge::DeviceTag;
 
     fn device(n: u64) -> DeviceId {
         DeviceId::new(7, n)
@@ -204,7 +246,17 @@ mod tests {
 
     fn settled(n: u64) -> Settled {
         let settled_at = UnixTime::from_millis(1000);
-        Settled { device_id: device(n), settled_at, decision: vec![1], settlement: vec![2] }
+        let by = SettledBy::Device { id: device(n), decision: vec![1] };
+        Settled { by, settled_at, settlement: vec![2] }
+    }
+
+    fn by_code() -> Settled {
+        let code = CodeFactor { id: CodeFactorId::Device(device(1)), tag: DeviceTag([1; 32]) };
+        Settled { by: SettledBy::Code(code), ..settled(1) }
+    }
+
+    fn by_server() -> Settled {
+        Settled { by: SettledBy::Server, ..settled(1) }
     }
 
     const VERDICTS: [Verdict; 4] = [
@@ -217,6 +269,7 @@ mod tests {
     fn events() -> Vec<Event> {
         let mut events = vec![Event::Cancel, Event::Supersede, Event::Expire];
         events.extend(VERDICTS.map(|verdict| Event::Settle(verdict, settled(1))));
+        events.extend([Event::AcceptCode(by_code()), Event::RefuseCodes(by_server())]);
         events
     }
 
@@ -230,6 +283,8 @@ mod tests {
         for reason in [Denial::NotMe, Denial::Mistake, Denial::WrongMatchCode] {
             states.push(State::Denied { reason, settled: settled(1) });
         }
+        states.push(State::Approved { settled: by_code(), redeemed_at: None, is_over: false });
+        states.push(State::Denied { reason: Denial::TooManyCodes, settled: by_server() });
         states
     }
 
@@ -248,6 +303,10 @@ mod tests {
         assert_eq!(by(VERDICTS[1]), denied(Denial::WrongMatchCode));
         assert_eq!(by(VERDICTS[2]), denied(Denial::NotMe));
         assert_eq!(by(VERDICTS[3]), denied(Denial::Mistake));
+        let accepted = State::Approved { settled: by_code(), redeemed_at: None, is_over: false };
+        assert_eq!(after(Event::AcceptCode(by_code())), accepted);
+        let refused = State::Denied { reason: Denial::TooManyCodes, settled: by_server() };
+        assert_eq!(after(Event::RefuseCodes(by_server())), refused);
     }
 
     #[test]
@@ -271,7 +330,10 @@ mod tests {
                 assert!(!state.is_answer_of(device(2), again));
             }
         }
-        for state in [State::Pending, State::Cancelled, State::Superseded, State::Expired] {
+        let by_code = State::Approved { settled: by_code(), redeemed_at: None, is_over: false };
+        assert!(by_code.is_approved_by(CodeFactorId::Device(device(1))));
+        assert!(!by_code.is_approved_by(CodeFactorId::Device(device(2))));
+        for state in [State::Pending, State::Cancelled, State::Superseded, State::Expired, by_code] {
             for verdict in VERDICTS {
                 assert!(!state.is_answer_of(device(1), verdict));
             }

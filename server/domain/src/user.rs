@@ -9,6 +9,7 @@ use crate::{
     challenge::{ChallengeRecord, DeviceTag, READABLE_AFTER_EXPIRY},
     id::ChallengeId,
     policy::MAX_LIFETIME,
+    standing::Standing,
 };
 
 /// How long a tombstone stands: until the longest challenge that may have asked the device can no longer be
@@ -23,6 +24,8 @@ pub struct UserRecord {
     pub open: Vec<OpenChallenge>,
     /// Devices whose answers count no more.
     pub tombstones: Vec<Tombstone>,
+    /// What was wrong, refused, or left unanswered.
+    pub standing: Standing,
 }
 
 /// An unsettled challenge.
@@ -94,17 +97,19 @@ impl UserRecord {
         }
         self.open.retain(|open| now < open.expires_at.plus(READABLE_AFTER_EXPIRY));
         self.tombstones.retain(|tombstone| now < tombstone.until);
+        self.standing.prune(now);
     }
 
     /// Whether there is anything to keep.
     pub fn is_empty(&self) -> bool {
-        self.open.is_empty() && self.tombstones.is_empty()
+        self.open.is_empty() && self.tombstones.is_empty() && self.standing == Standing::default()
     }
 
     /// Until when there is anything to keep.
     pub fn keep_until(&self) -> Option<UnixTime> {
         let open = self.open.iter().map(|open| open.expires_at.plus(READABLE_AFTER_EXPIRY));
-        open.chain(self.tombstones.iter().map(|tombstone| tombstone.until)).max()
+        let tombstones = self.tombstones.iter().map(|tombstone| tombstone.until);
+        open.chain(tombstones).chain(self.standing.keep_until()).max()
     }
 }
 

@@ -7,11 +7,10 @@
 use std::sync::Arc;
 
 use countersign_domain::{
-    UnixTime,
     challenge::{AskedDevice, ChallengeRecord},
     id::{ChallengeId, DeviceId},
-    operation::{Decide, DecideOutcome, Fetch, Signed},
-    state::Verdict,
+    operation::{Decide, DecideOutcome, Fetch},
+    state::{Denial, State, Verdict},
 };
 use countersign_proto::{
     common::{ChallengeState, DenialReason, FactorType},
@@ -25,7 +24,7 @@ use countersign_proto::{
 use prost::Message as _;
 
 use super::Approval;
-use crate::{core::Core, refusal::Refusal};
+use crate::{core::Core, holds, refusal::Refusal, settlement, store::devices::UserKey};
 
 /// A decision whose signature holds, of whomever it is.
 struct SignedDecision {
@@ -150,34 +149,22 @@ fn decide(
         Err(denial) => (ChallengeState::Denied, denial.to_wire()),
     };
     let unsigned = SettlementStatement {
-        server_id: core.server_keys.server_id().to_owned(),
-        challenge_sha256: envelope::payload_digest(&challenge.envelope()).to_vec(),
-        challenge_id: challenge.id.to_string(),
         state: state.into(),
         denial_reason: denial_reason.into(),
         factor_type: FactorType::Device.into(),
         factor_id: device.id.to_string(),
         decision_sha256: envelope::payload_digest(&decision.envelope).to_vec(),
-        settled_at: None,
-    };
-    let signer = Arc::clone(core);
-    let sign = move |at: UnixTime| {
-        let settlement = SettlementStatement { settled_at: Some(at.to_wire()), ..unsigned.clone() };
-        // Without a valid key nothing is signed, and what is not signed is never redeemed.
-        signer.server_keys.sign(&settlement, at).map(|envelope| envelope.encode_to_vec()).unwrap_or_default()
+        ..SettlementStatement::default()
     };
     let at = core.clock.now().max(challenge.created_at).max(device.bound_at);
-    let envelope = sign(at);
-    if envelope.is_empty() {
-        return Err(crate::server_keys::NoValidKey.into());
-    }
+    let settlement = settlement::sign(core, challenge, unsigned, at)?;
     Ok(Decide {
         challenge: challenge.id,
         device: device.tag,
         verdict,
         decision: decision.envelope.encode_to_vec(),
-        settlement: Signed { at, envelope },
-        sign: Arc::new(sign),
+        settlement: settlement.signed,
+        sign: settlement.sign,
     })
 }
 
@@ -188,19 +175,35 @@ async fn settle(core: &Core, decide: Decide) -> Result<RespondResponse, Refusal>
     };
     // Only now, when it is safe: a waiter must not hear what a crash can still undo.
     core.announce(&challenge);
-    if let Some(settled) = challenge.state.settled().filter(|_| first).cloned() {
+    if first {
+        copy_holds(core, &challenge).await;
+    }
+    let settled = challenge.state.settled().filter(|_| first);
+    if let Some((device, settled_at)) =
+        settled.and_then(|settled| Some((settled.device()?, settled.settled_at)))
+    {
         tracing::info!(
             challenge.id = %challenge.id,
             challenge.state = challenge.state.to_wire().as_str_name(),
-            device.id = %settled.device_id,
+            device.id = %device,
             "a device settled a challenge"
         );
         // Only informs: nobody waits, and the store logs why, if it cannot.
-        drop(core.devices.note_used(settled.device_id, settled.settled_at));
+        drop(core.devices.note_used(device, settled_at));
     }
     Ok(RespondResponse {
         accepted,
         state: challenge.state.to_wire().into(),
         denial_reason: challenge.state.denial_to_wire().into(),
     })
+}
+
+/// 'It was not me' and the last of too many wrong match codes outlive the store of challenges.
+async fn copy_holds(core: &Core, challenge: &ChallengeRecord) {
+    if let State::Denied { reason: Denial::NotMe | Denial::WrongMatchCode, .. } = challenge.state
+        && let Ok(statement) = challenge.statement()
+    {
+        let user = UserKey { application: challenge.application_id, user_id: statement.user_id };
+        holds::copy_present(core, &user).await;
+    }
 }

@@ -15,7 +15,7 @@ use super::CommandResult;
 /// Commands about receipts.
 #[derive(Debug, Subcommand)]
 pub(super) enum Receipt {
-    /// Say in words what was approved, by which device and when; or why the receipt proves nothing.
+    /// Say in words what was approved, by what and when; or why the receipt proves nothing.
     Verify(Verify),
 }
 

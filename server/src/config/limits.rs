@@ -16,6 +16,12 @@ pub struct LimitsConfig {
     pub connections_per_address: u32,
     /// Calls at a time on one connection.
     pub streams_per_connection: u32,
+    /// Open streams (`Subscribe`, `WatchChallenge`) at a time, all callers together.
+    pub open_streams: u32,
+    /// Open streams at a time from one IP address (IPv6: one /64 network); at most `open_streams`.
+    pub open_streams_per_address: u32,
+    /// Open streams at a time of one device.
+    pub open_streams_per_device: u32,
     /// The longest message of a call, in bytes.
     pub message_bytes: u32,
     /// All headers of a call together, in bytes.
@@ -38,6 +44,9 @@ pub(super) fn read(mut section: Section) -> Result<LimitsConfig, ConfigError> {
     let connections = section.get("connections");
     let per_address = section.get("connections_per_address");
     let streams = section.get("streams_per_connection");
+    let open_streams = section.get("open_streams");
+    let open_per_address = section.get("open_streams_per_address");
+    let open_per_device = section.get("open_streams_per_device");
     let message_bytes = section.get("message_bytes");
     let header_bytes = section.get("header_bytes");
     let handshake = section.get("handshake_seconds");
@@ -55,10 +64,20 @@ pub(super) fn read(mut section: Section) -> Result<LimitsConfig, ConfigError> {
             per_address.refuse(&format!("must be at most limits.connections, which is {connections}"))
         );
     }
+    let open_streams = open_streams.number(20_000, 1..=1_000_000)?;
+    let open_per_address_number = open_per_address.number(open_streams.min(4_096), 1..=1_000_000)?;
+    if open_per_address_number > open_streams {
+        return Err(
+            open_per_address.refuse(&format!("must be at most limits.open_streams, which is {open_streams}"))
+        );
+    }
     Ok(LimitsConfig {
         connections,
         connections_per_address: per_address_number,
         streams_per_connection: streams.number(1_000, 1..=100_000)?,
+        open_streams,
+        open_streams_per_address: open_per_address_number,
+        open_streams_per_device: open_per_device.number(4, 1..=100_000)?,
         message_bytes: message_bytes.number(65_536, 16_384..=4_194_304)?,
         header_bytes: header_bytes.number(16_384, 4_096..=1_048_576)?,
         handshake: handshake.seconds(10, 1..=120)?,

@@ -122,6 +122,9 @@ fn every_setting_of_a_file_is_heeded() {
         connections = 1_000
         connections_per_address = 2
         streams_per_connection = 3
+        open_streams = 500
+        open_streams_per_address = 40
+        open_streams_per_device = 5
         message_bytes = 0x8000
         header_bytes = 5000
         handshake_seconds = 6
@@ -156,6 +159,9 @@ fn every_setting_of_a_file_is_heeded() {
         connections: 1000,
         connections_per_address: 2,
         streams_per_connection: 3,
+        open_streams: 500,
+        open_streams_per_address: 40,
+        open_streams_per_device: 5,
         message_bytes: 32_768,
         header_bytes: 5000,
         handshake: seconds(6),

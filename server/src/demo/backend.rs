@@ -80,6 +80,7 @@ impl Backend {
             user_id: USER.to_owned(),
             r#type: FactorType::Device.into(),
             account_name: ACCOUNT.to_owned(),
+            authorization: None,
         };
         let started = self.users.start_enrollment(request).await?.into_inner();
         let enrollment = started.enrollment.ok_or(DemoError::Incomplete("enrolment"))?;

@@ -90,7 +90,7 @@ fn configuration(
         Ok::<_, DemoError>(path)
     };
     let key = apple.signing_key();
-    let mut settings = json!({
+    let settings = json!({
         "server": { "listen": "127.0.0.1:0", "data_dir": directory.join("data") },
         "apns": {
             "private_key_file": write("apns.p8", &key.private_key_pem)?,
@@ -102,12 +102,12 @@ fn configuration(
             "ca_file": write("apns-ca.pem", apple.ca_pem())?,
         },
         "log": { "filter": filter },
+        "redis": {
+            "url": redis.unwrap_or_default(),
+            // Not a real installation's keys. They end by themselves within the hour.
+            "key_prefix": format!("countersign-demo-{}:", HEXLOWER.encode(&random::bytes::<4>(&SystemRandom))),
+        },
     });
-    if let Some(url) = redis {
-        // Not a real installation's keys. They end by themselves within the hour.
-        let key_prefix = format!("countersign-demo-{}:", HEXLOWER.encode(&random::bytes::<4>(&SystemRandom)));
-        settings["redis"] = json!({ "url": url, "key_prefix": key_prefix });
-    }
     let settings = toml::to_string(&settings).expect("tables of texts can be written as TOML");
     let file = write("countersign.toml", &settings)?;
     Ok(config::load(Some(&file), [], Overrides::default())?)

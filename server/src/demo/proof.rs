@@ -36,7 +36,8 @@ pub(super) fn play(
 ) -> Result<PathBuf, DemoError> {
     terminal.heading("The receipt of the approved login");
     let verified = receipt::verify(receipt, server_id, &Expected::default())?;
-    let key = VerificationKey::from_wire(verified.binding.public_key.as_ref()).expect("it was verified");
+    let binding = verified.by.binding().ok_or(DemoError::Incomplete("binding"))?;
+    let key = VerificationKey::from_wire(binding.public_key.as_ref()).expect("it was verified");
     let decision = receipt.decision.as_ref().ok_or(DemoError::Incomplete("decision"))?;
     let files = Files::create(directory)?;
     files.write("receipt.json", json(receipt).as_bytes())?;

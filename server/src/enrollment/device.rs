@@ -1,24 +1,31 @@
 //! The device's side: read the offer, take it.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use countersign_domain::{enrollment::State, policy::Policy};
+use countersign_domain::{
+    enrollment::State,
+    id::{DeviceId, FactorId},
+    policy::Policy,
+};
 use countersign_proto::{
-    device::{self, AccountState, EnrollRequest, EnrollResponse, GetOfferResponse},
+    device::{self, AccountState, EnrollRequest, EnrollResponse, GetOfferResponse, TotpSecret},
     envelope,
     key::VerificationKey,
     link::EnrollmentToken,
     statement::{EnrollmentStatement, OfferStatement},
 };
+use secrecy::ExposeSecret as _;
 
 use super::{Enrollment, bind, stored, stored_digest};
 use crate::{
     account::describe,
+    codes::{new_totp, open_totp_secret},
     core::Core,
     refusal::Refusal,
     store::{
+        codes::TotpRow,
         devices::DeviceRow,
-        enrollments::{EnrollmentRow, MAX_DEVICES, TakeOutcome, Taking},
+        enrollments::{EnrollmentRow, TakeOutcome, Taking},
     },
 };
 
@@ -46,7 +53,7 @@ impl Enrollment {
         let statement = accepted(&self.core, &request, &row)?;
         let taking = self.taking(&row, &offer, &request, &statement).await?;
         let core = Arc::clone(&self.core);
-        let id = row.id;
+        let (id, new_device) = (row.id, taking.device);
         let taken = self.core.tasks.finish(async move {
             let outcome = core.enrollments.take(taking).await;
             core.enrollment_waiters.wake(id);
@@ -58,8 +65,8 @@ impl Enrollment {
             TakeOutcome::KeyKnown => {
                 Err(Refusal::KeyNotAcceptable("it belongs to a device already; make a new one".into()))
             }
-            TakeOutcome::TooManyDevices => Err(Refusal::FactorLimitReached(MAX_DEVICES)),
-            TakeOutcome::Taken(row) => Ok(self.answer(&row, &offer)),
+            TakeOutcome::TooMany => Err(Refusal::TOO_MANY_DEVICES),
+            TakeOutcome::Taken(row) => Ok(self.answer(&row, &offer, new_device)),
         }
     }
 
@@ -97,7 +104,11 @@ impl Enrollment {
             statement,
             core.clock.now(),
         );
-        let wanted = self.policy_of(row).await?.enrollment_confirmation;
+        let policy = self.policy_of(row).await?;
+        let (id, algorithm, digits) =
+            (FactorId::Device(device.id), policy.totp_algorithm, policy.totp_digits);
+        let (totp, _) = new_totp(&core.keyring, core.random.as_ref(), &row.user, id, algorithm, digits);
+        let wanted = policy.enrollment_confirmation;
         let bound = (!wanted).then(|| bind(core, offer, &device, source, core.clock.now())).transpose()?;
         Ok(Taking {
             enrollment: row.id,
@@ -106,11 +117,14 @@ impl Enrollment {
             name: device.name,
             platform: device.platform,
             source_sha256: source,
+            totp,
             bound,
         })
     }
 
-    fn answer(&self, row: &EnrollmentRow, offer: &OfferStatement) -> EnrollResponse {
+    /// Confirmation code and TOTP secret are told until the enrolment has ended; where that is at once, to the call
+    /// that ended it.
+    fn answer(&self, row: &EnrollmentRow, offer: &OfferStatement, new_device: DeviceId) -> EnrollResponse {
         let Some(device) = &row.device else { return EnrollResponse::default() };
         let code = self.core.keyring.confirmation_code(&row.id.to_string(), &device.public_key);
         let confirmation_code = match row.state {
@@ -124,7 +138,25 @@ impl Enrollment {
             },
             ..describe(device, &offer.application_name, &offer.account_name)
         };
-        EnrollResponse { account: Some(account), confirmation_code }
+        let is_told = row.state.is_open() || device.id == new_device;
+        let totp = row.totp.as_ref().filter(|_| is_told).and_then(|totp| self.totp_of(row, totp));
+        EnrollResponse { account: Some(account), confirmation_code, totp }
+    }
+
+    /// The device's own secret. One that does not open is left out: the device signs as well without it.
+    fn totp_of(&self, row: &EnrollmentRow, totp: &TotpRow) -> Option<TotpSecret> {
+        match open_totp_secret(&self.core.keyring, &row.user, totp) {
+            Ok(secret) => Some(TotpSecret {
+                secret: secret.expose_secret().to_vec(),
+                algorithm: totp.algorithm.to_wire().into(),
+                digits: totp.digits,
+                period: Some(Duration::from_secs(totp.period_seconds.into()).into()),
+            }),
+            Err(error) => {
+                tracing::error!(factor.id = %totp.id, error = %error, "a stored TOTP secret does not open");
+                None
+            }
+        }
     }
 }
 

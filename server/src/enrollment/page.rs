@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use countersign_domain::{
+    UnixTime,
     enrollment::{LIFETIME, State},
     id::EnrollmentId,
 };
@@ -16,16 +17,19 @@ use countersign_proto::{
 };
 use prost::Message as _;
 
-use super::{Enrollment, bind, qr};
+use super::{Beginning, Enrollment, bind, qr};
 use crate::{
+    authorization,
     core::{Wait, user_of},
     random,
     refusal::{Refusal, shown},
     store::{
         applications::Application,
-        enrollments::{ConfirmOutcome, EnrollmentRow, MAX_DEVICES, NewEnrollment},
+        codes::MAX_TOTP_SECRETS,
+        devices::{DeviceRow, UserKey},
+        enrollments::{ConfirmOutcome, EnrollmentRow, NewEnrollment, NewFactor, StartOutcome},
     },
-    users::factor,
+    users::{device_factor, totp_factor},
 };
 
 /// How often an awaited enrolment is read again: another process may have changed it.
@@ -34,53 +38,75 @@ const READ_EVERY: Duration = Duration::from_millis(250);
 const CONFIRMATION_CODE_DIGITS: usize = 6;
 
 impl Enrollment {
-    /// Begins an enrolment; one that is open for the same user ends.
+    /// Begins an enrolment; one that is open for the same user and type ends. A user who has had factors needs
+    /// an approval, or an operator's permission.
     pub async fn start(
         &self,
         application: &Application,
         request: StartEnrollmentRequest,
     ) -> Result<StartEnrollmentResponse, Refusal> {
         let user = user_of(application, &request.user_id)?;
-        if request.r#type != i32::from(FactorType::Device) {
-            return Err(Refusal::field("type", "must be DEVICE"));
-        }
         shown("account_name", text::check(&request.account_name, MAX_NAME_CHARS))?;
         let core = &self.core;
-        let token = EnrollmentToken::from_random(random::bytes(core.random.as_ref()));
         let now = core.clock.now();
-        let expires_at = now.plus(LIFETIME);
+        let Beginning { factor, uri, setup_key } = match FactorType::try_from(request.r#type) {
+            Ok(FactorType::Device) => self.begin_device(application, &user, &request.account_name, now)?,
+            Ok(FactorType::Totp) => self.begin_totp(application, &user, &request.account_name),
+            _ => return Err(Refusal::field("type", "must be DEVICE or TOTP")),
+        };
+        let factor_type = factor.factor_type();
+        let authorization = authorization::verified(core, application, &user, request.authorization).await?;
+        let enrollment = NewEnrollment {
+            id: core.ids.enrollment(),
+            user,
+            account_name: request.account_name,
+            factor,
+            authorization,
+            created_at: now,
+            expires_at: now.plus(LIFETIME),
+        };
+        let started = login::Enrollment {
+            enrollment_id: enrollment.id.to_string(),
+            user_id: enrollment.user.user_id.clone(),
+            r#type: factor_type.into(),
+            state: EnrollmentState::Pending.into(),
+            expires_at: Some(enrollment.expires_at.to_wire()),
+            factor: None,
+        };
+        match core.enrollments.start(enrollment).await? {
+            StartOutcome::Started => {}
+            StartOutcome::TooMany => return Err(too_many(factor_type)),
+            StartOutcome::StepUpRequired => return Err(authorization::missing_or_used(authorization)),
+        }
+        let qr_svg = qr::svg(&uri).unwrap_or_default();
+        Ok(StartEnrollmentResponse { enrollment: Some(started), uri, qr_svg, setup_key })
+    }
+
+    /// The link for a device, and the signed offer behind it.
+    fn begin_device(
+        &self,
+        application: &Application,
+        user: &UserKey,
+        account_name: &str,
+        now: UnixTime,
+    ) -> Result<Beginning, Refusal> {
+        let core = &self.core;
+        let token = EnrollmentToken::from_random(random::bytes(core.random.as_ref()));
         let offer = OfferStatement {
             server_id: core.server_keys.server_id().to_owned(),
             application_id: application.id.to_string(),
             application_name: application.name.clone(),
             user_id: user.user_id.clone(),
-            account_name: request.account_name.clone(),
+            account_name: account_name.to_owned(),
             token_sha256: token.digest().to_vec(),
-            expires_at: Some(expires_at.to_wire()),
+            expires_at: Some(now.plus(LIFETIME).to_wire()),
         };
-        let enrollment = NewEnrollment {
-            id: core.ids.enrollment(),
-            user,
-            account_name: request.account_name,
+        let factor = NewFactor::Device {
             token_tag: core.keyring.token_tag(token.reveal()).to_bytes(),
             offer: core.server_keys.sign(&offer, now)?.encode_to_vec(),
-            created_at: now,
-            expires_at,
         };
         let uri = self.origins.link(token, core.server_keys.root());
-        let qr_svg = qr::svg(&uri).unwrap_or_default();
-        let started = login::Enrollment {
-            enrollment_id: enrollment.id.to_string(),
-            user_id: enrollment.user.user_id.clone(),
-            r#type: FactorType::Device.into(),
-            state: EnrollmentState::Pending.into(),
-            expires_at: Some(expires_at.to_wire()),
-            factor: None,
-        };
-        if !core.enrollments.start(enrollment).await? {
-            return Err(Refusal::FactorLimitReached(MAX_DEVICES));
-        }
-        Ok(StartEnrollmentResponse { enrollment: Some(started), uri, qr_svg })
+        Ok(Beginning { factor, uri, setup_key: String::new() })
     }
 
     /// The enrolment once its state is another than `known`, or as it is when the wait is over.
@@ -121,10 +147,20 @@ impl Enrollment {
     ) -> Result<login::Enrollment, Refusal> {
         let id: EnrollmentId = enrollment_id.parse().map_err(|_| Refusal::EnrollmentNotFound)?;
         let row = self.own(application, id).await?;
-        if !matches!(row.state, State::Confirming { .. }) {
-            return Ok(describe(&row));
+        match (row.state, &row.device) {
+            (State::AwaitingTotp { .. }, _) => self.confirm_totp(row, code).await,
+            (State::Confirming { .. }, Some(device)) => self.confirm_device(&row, device, code).await,
+            _ => Ok(describe(&row)),
         }
-        let Some(device) = &row.device else { return Ok(describe(&row)) };
+    }
+
+    async fn confirm_device(
+        &self,
+        row: &EnrollmentRow,
+        device: &DeviceRow,
+        code: &str,
+    ) -> Result<login::Enrollment, Refusal> {
+        let id = row.id;
         let code: String = code.chars().filter(|c| !matches!(c, ' ' | '-')).collect();
         if code.len() != CONFIRMATION_CODE_DIGITS || !code.bytes().all(|byte| byte.is_ascii_digit()) {
             return Err(Refusal::field(
@@ -136,9 +172,9 @@ impl Enrollment {
         let code_is_right = right.matches(&code);
         let source = self.core.enrollments.source_sha256(device.id).await?;
         let now = self.core.clock.now();
-        let offer = self.offer_of(&row).ok_or(Refusal::EnrollmentNotFound)?;
+        let offer = self.offer_of(row).ok_or(Refusal::EnrollmentNotFound)?;
         let bound = bind(&self.core, &offer, device, source.ok_or(Refusal::EnrollmentNotFound)?, now)?;
-        let (public_key, application) = (device.public_key, application.id);
+        let (public_key, application) = (device.public_key, row.user.application);
         let shared = Arc::clone(&self.core);
         let confirmed = self.core.tasks.finish(async move {
             let confirm = shared.enrollments.confirm(application, id, public_key, code_is_right, bound);
@@ -146,11 +182,7 @@ impl Enrollment {
             shared.enrollment_waiters.wake(id);
             outcome
         });
-        match confirmed.await? {
-            ConfirmOutcome::NotFound => Err(Refusal::EnrollmentNotFound),
-            ConfirmOutcome::TooManyDevices => Err(Refusal::FactorLimitReached(MAX_DEVICES)),
-            ConfirmOutcome::Confirmed(row) => Ok(describe(&row)),
-        }
+        ended(confirmed.await?, row.factor_type)
     }
 
     async fn own(&self, application: &Application, id: EnrollmentId) -> Result<EnrollmentRow, Refusal> {
@@ -159,15 +191,33 @@ impl Enrollment {
     }
 }
 
+/// What a code came to.
+pub(super) fn ended(outcome: ConfirmOutcome, factor_type: FactorType) -> Result<login::Enrollment, Refusal> {
+    match outcome {
+        ConfirmOutcome::NotFound => Err(Refusal::EnrollmentNotFound),
+        ConfirmOutcome::TooMany => Err(too_many(factor_type)),
+        ConfirmOutcome::Confirmed(row) => Ok(describe(&row)),
+    }
+}
+
+fn too_many(factor_type: FactorType) -> Refusal {
+    match factor_type {
+        FactorType::Totp => Refusal::FactorLimitReached { kind: "TOTP secrets", most: MAX_TOTP_SECRETS },
+        _ => Refusal::TOO_MANY_DEVICES,
+    }
+}
+
 fn describe(row: &EnrollmentRow) -> login::Enrollment {
-    let with_factor = matches!(row.state, State::Confirming { .. } | State::Completed);
+    let is_complete = row.state == State::Completed;
+    let device = row.device.as_ref().filter(|_| is_complete || matches!(row.state, State::Confirming { .. }));
+    let totp = row.totp.as_ref().filter(|_| is_complete && row.factor_type == FactorType::Totp);
     login::Enrollment {
         enrollment_id: row.id.to_string(),
         user_id: row.user.user_id.clone(),
-        r#type: FactorType::Device.into(),
+        r#type: row.factor_type.into(),
         state: row.state.to_wire().into(),
         expires_at: Some(row.expires_at.to_wire()),
-        factor: row.device.as_ref().filter(|_| with_factor).map(factor),
+        factor: device.map(device_factor).or_else(|| totp.map(totp_factor)),
     }
 }
 

@@ -5,13 +5,23 @@ use std::sync::Arc;
 use countersign_proto::device::{
     ChangeDeviceRequest, ChangeDeviceResponse, EnrollRequest, EnrollResponse, GetAccountRequest,
     GetAccountResponse, GetChallengeRequest, GetChallengeResponse, GetOfferRequest, GetOfferResponse,
-    ListChallengesRequest, ListChallengesResponse, RespondRequest, RespondResponse,
-    device_service_server::DeviceService,
+    ListChallengesRequest, ListChallengesResponse, RespondRequest, RespondResponse, SubscribeRequest,
+    SubscribeResponse, device_service_server::DeviceService,
 };
 use tonic::{Request, Response, Status};
 
-use super::request::caller;
-use crate::{account::Accounts, approval::Approval, core::Core, enrollment::Enrollment};
+use super::{
+    SUBSCRIBE,
+    request::caller,
+    stream::{EventStream, Events, events},
+};
+use crate::{
+    account::Accounts,
+    approval::{Approval, Subscription},
+    core::Core,
+    enrollment::Enrollment,
+    refusal::Refusal,
+};
 
 pub(super) struct Service {
     pub(super) core: Arc<Core>,
@@ -62,11 +72,30 @@ impl DeviceService for Service {
         Ok(Response::new(self.approval.respond(request.into_inner()).await?))
     }
 
+    type SubscribeStream = EventStream<SubscribeResponse>;
+
+    async fn subscribe(
+        &self,
+        request: Request<SubscribeRequest>,
+    ) -> Result<Response<Self::SubscribeStream>, Status> {
+        let caller = caller(&self.core, SUBSCRIBE, &request)?;
+        Ok(Response::new(events(self.approval.subscribe(caller).await?)))
+    }
+
     async fn change_device(
         &self,
         request: Request<ChangeDeviceRequest>,
     ) -> Result<Response<ChangeDeviceResponse>, Status> {
         let account = self.accounts.change(request.into_inner()).await?;
         Ok(Response::new(ChangeDeviceResponse { account: Some(account) }))
+    }
+}
+
+impl Events for Subscription {
+    type Message = SubscribeResponse;
+
+    async fn next(&mut self) -> Option<Result<SubscribeResponse, Refusal>> {
+        let event = Subscription::next(self).await?;
+        Some(event.map(|challenge| SubscribeResponse { challenge }))
     }
 }

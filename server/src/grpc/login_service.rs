@@ -5,12 +5,22 @@ use std::sync::Arc;
 use countersign_proto::login::{
     AwaitChallengeRequest, AwaitChallengeResponse, CancelChallengeRequest, CancelChallengeResponse,
     CreateChallengeRequest, CreateChallengeResponse, GetApplicationRequest, GetApplicationResponse,
-    RedeemChallengeRequest, RedeemChallengeResponse, login_service_server::LoginService,
+    RedeemChallengeRequest, RedeemChallengeResponse, VerifyCodeRequest, VerifyCodeResponse,
+    WatchChallengeRequest, WatchChallengeResponse, login_service_server::LoginService,
 };
 use tonic::{Request, Response, Status};
 
-use super::{auth::application, request::wait};
-use crate::{core::Core, login::Login, refusal::Refusal, wire::Shutdown};
+use super::{
+    auth::application,
+    request::wait,
+    stream::{EventStream, Events, events},
+};
+use crate::{
+    core::Core,
+    login::{Login, Watch},
+    refusal::Refusal,
+    wire::Shutdown,
+};
 
 pub(super) struct Service {
     pub(super) core: Arc<Core>,
@@ -42,6 +52,17 @@ impl LoginService for Service {
         }
     }
 
+    type WatchChallengeStream = EventStream<WatchChallengeResponse>;
+
+    async fn watch_challenge(
+        &self,
+        request: Request<WatchChallengeRequest>,
+    ) -> Result<Response<Self::WatchChallengeStream>, Status> {
+        let application = application(&self.core, request.metadata()).await?;
+        let watch = self.login.watch(application, &request.get_ref().challenge_id).await?;
+        Ok(Response::new(events(watch)))
+    }
+
     async fn cancel_challenge(
         &self,
         request: Request<CancelChallengeRequest>,
@@ -49,6 +70,14 @@ impl LoginService for Service {
         let application = application(&self.core, request.metadata()).await?;
         let challenge = self.login.cancel(&application, &request.get_ref().challenge_id).await?;
         Ok(Response::new(CancelChallengeResponse { challenge: Some(challenge) }))
+    }
+
+    async fn verify_code(
+        &self,
+        request: Request<VerifyCodeRequest>,
+    ) -> Result<Response<VerifyCodeResponse>, Status> {
+        let application = application(&self.core, request.metadata()).await?;
+        Ok(Response::new(self.login.verify_code(&application, request.into_inner()).await?))
     }
 
     async fn redeem_challenge(
@@ -65,5 +94,14 @@ impl LoginService for Service {
     ) -> Result<Response<GetApplicationResponse>, Status> {
         let application = application(&self.core, request.metadata()).await?;
         Ok(Response::new(self.login.application(&application)))
+    }
+}
+
+impl Events for Watch {
+    type Message = WatchChallengeResponse;
+
+    async fn next(&mut self) -> Option<Result<WatchChallengeResponse, Refusal>> {
+        let event = Watch::next(self).await?;
+        Some(event.map(|challenge| WatchChallengeResponse { challenge: Some(challenge) }))
     }
 }

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use countersign_proto::login::{
     AwaitEnrollmentRequest, AwaitEnrollmentResponse, ConfirmEnrollmentRequest, ConfirmEnrollmentResponse,
-    DeleteUserRequest, DeleteUserResponse, GetUserRequest, GetUserResponse, RevokeFactorRequest,
-    RevokeFactorResponse, StartEnrollmentRequest, StartEnrollmentResponse, user_service_server::UserService,
+    DeleteUserRequest, DeleteUserResponse, GetUserRequest, GetUserResponse, IssueRecoveryCodeRequest,
+    IssueRecoveryCodeResponse, RevokeFactorRequest, RevokeFactorResponse, StartEnrollmentRequest,
+    StartEnrollmentResponse, UnlockUserRequest, UnlockUserResponse, user_service_server::UserService,
 };
 use tonic::{Request, Response, Status};
 
@@ -54,9 +55,28 @@ impl UserService for Service {
         Ok(Response::new(ConfirmEnrollmentResponse { enrollment: Some(enrollment) }))
     }
 
+    async fn issue_recovery_code(
+        &self,
+        request: Request<IssueRecoveryCodeRequest>,
+    ) -> Result<Response<IssueRecoveryCodeResponse>, Status> {
+        let application = application(&self.core, request.metadata()).await?;
+        let IssueRecoveryCodeRequest { user_id, authorization } = request.into_inner();
+        let issued = self.users.issue_recovery_code(&application, &user_id, authorization);
+        Ok(Response::new(issued.await?))
+    }
+
     async fn get_user(&self, request: Request<GetUserRequest>) -> Result<Response<GetUserResponse>, Status> {
         let application = application(&self.core, request.metadata()).await?;
         Ok(Response::new(self.users.get(&application, &request.get_ref().user_id).await?))
+    }
+
+    async fn unlock_user(
+        &self,
+        request: Request<UnlockUserRequest>,
+    ) -> Result<Response<UnlockUserResponse>, Status> {
+        let application = application(&self.core, request.metadata()).await?;
+        let user = self.users.unlock(&application, &request.get_ref().user_id).await?;
+        Ok(Response::new(UnlockUserResponse { user: Some(user) }))
     }
 
     async fn revoke_factor(

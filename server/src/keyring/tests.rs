@@ -59,6 +59,22 @@ fn tags_are_the_known_ones() {
             hex(&keyring.device_tag("dev_1", &PUBLIC_KEY)),
             "45af9804d4c2b85aedf7086a4dedefa6fffeb5dd55c4fd6e2661a10fb0d7e4bf",
         ),
+        (
+            hex(&keyring.factor_tag("otp_1")),
+            "8b2ce52e0877430a7411faa2df16b156c42e973566519b48836040d973bca9a5",
+        ),
+        (
+            hex(&keyring.recovery_code_tag(
+                Place {
+                    kind: "recovery_codes.tag",
+                    application_id: "app_1",
+                    user_id: "alice",
+                    row_id: "rec_1",
+                },
+                "CODE",
+            )),
+            "729f63a399609b52b892aae2fbc498786dfd41565a69ce32f1028f356888780a",
+        ),
     ] {
         assert_eq!(tag, known);
     }

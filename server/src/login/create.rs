@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use countersign_domain::{
     UnixTime,
-    challenge::{AskedDevice, ChallengeRecord},
+    challenge::{AskedDevice, ChallengeRecord, Wakeup},
+    code::{CodeKind, Codes},
+    id::FactorId,
     operation::{AttemptTag, Create, CreateOutcome},
     policy::{Terms, Wishes},
     state::State,
@@ -18,14 +20,14 @@ use countersign_proto::{
 use prost::Message as _;
 use sha2::{Digest as _, Sha256};
 
-use super::{Login, source, view};
+use super::{Login, recovery::given_back, source, view};
 use crate::{
     core::{Core, user_of},
     push::dispatch::DeviceToWake,
     refusal::Refusal,
     store::{
         applications::Application,
-        devices::{DeviceRow, UserKey},
+        devices::{DeviceRow, UserDevices, UserKey},
     },
 };
 
@@ -66,6 +68,7 @@ fn check(application: &Application, request: &CreateChallengeRequest) -> Result<
         lifetime: request.lifetime.as_ref().map(|lifetime| duration("lifetime", lifetime)).transpose()?,
         match_code_digits: request.match_code_digits,
         user_verification_required: request.user_verification_required,
+        allowed_factors: request.allowed_factors.clone(),
     };
     Ok(Asked {
         application: application.clone(),
@@ -74,7 +77,7 @@ fn check(application: &Application, request: &CreateChallengeRequest) -> Result<
         request_sha256: Sha256::digest(request.encode_to_vec()).into(),
         purpose: purpose(request.purpose)?,
         details: source::details(request)?,
-        terms: application.policy.terms(wishes)?,
+        terms: application.policy.terms(&wishes)?,
     })
 }
 
@@ -86,14 +89,20 @@ async fn create(core: &Arc<Core>, asked: &Asked) -> Result<CreateChallengeRespon
     for _ in 0..ROUNDS {
         // The time is taken before the devices are read, so that no old reading gets a new time.
         let now = core.clock.now();
-        let known = core.devices.of_user(asked.user.clone()).await?;
-        let challenge = pending(core, asked, &known.devices, now)?;
-        let create = Create { attempt, challenge: challenge.clone(), max_pending };
+        let mut known = core.devices.of_user(asked.user.clone()).await?;
+        if let Some((code, Some(used_by))) = known.recovery
+            && given_back(core, code, used_by).await?
+        {
+            known.recovery = Some((code, None));
+        }
+        let challenge = pending(core, asked, &known, now)?;
+        let create = Create { attempt, challenge, max_pending, copy: known.holds };
         match core.challenges.update(create).await? {
-            CreateOutcome::Created(superseded) => {
+            CreateOutcome::Created { challenge, superseded } => {
                 for id in superseded {
                     core.announce_end_of(id);
                 }
+                core.device_waiters.wake(challenge.id.user());
                 wake(core, &challenge, known.devices);
                 hear_of(core, &challenge);
                 return Ok(answer(core, &challenge, &[]));
@@ -117,6 +126,10 @@ async fn create(core: &Arc<Core>, asked: &Asked) -> Result<CreateChallengeRespon
                 let outcome = Outcome::NotEnrolled(login::NotEnrolled { had_factors: known.had_factors });
                 return Ok(CreateChallengeResponse { outcome: Some(outcome), match_code: String::new() });
             }
+            CreateOutcome::LockedOut(locked_at) => {
+                let outcome = Outcome::LockedOut(login::LockedOut { locked_at: Some(locked_at.to_wire()) });
+                return Ok(CreateChallengeResponse { outcome: Some(outcome), match_code: String::new() });
+            }
             CreateOutcome::Stale => {}
         }
     }
@@ -128,26 +141,14 @@ async fn create(core: &Arc<Core>, asked: &Asked) -> Result<CreateChallengeRespon
 fn pending(
     core: &Core,
     asked: &Asked,
-    devices: &[DeviceRow],
+    known: &UserDevices,
     now: UnixTime,
 ) -> Result<ChallengeRecord, Refusal> {
     let id = core.ids.challenge(core.ids.user_tag(&asked.user));
     let expires_at = now.plus(asked.terms.lifetime);
-    let statement = ChallengeStatement {
-        server_id: core.server_keys.server_id().to_owned(),
-        challenge_id: id.to_string(),
-        application_id: asked.application.id.to_string(),
-        user_id: asked.user.user_id.clone(),
-        purpose: asked.purpose.into(),
-        created_at: Some(now.to_wire()),
-        expires_at: Some(expires_at.to_wire()),
-        details: asked.details.clone(),
-        match_code_digits: asked.terms.match_code_digits,
-        user_verification_required: asked.terms.user_verification_required,
-        attempt_sha256: attempt_digest(&asked.attempt_id).to_vec(),
-    };
     // A device that was bound after this expires (the clock was set back) could not settle it.
-    let snapshot = devices.iter().filter_map(|device| {
+    let to_ask: &[DeviceRow] = if asked.terms.factors.has_device() { &known.devices } else { &[] };
+    let snapshot = to_ask.iter().filter_map(|device| {
         let bound_at = device.bound.as_ref().filter(|_| core.is_bound(device))?.at;
         (bound_at < expires_at).then(|| AskedDevice {
             id: device.id,
@@ -157,6 +158,22 @@ fn pending(
             has_push_target: device.push_state == PushState::Ok,
         })
     });
+    let snapshot: Vec<_> = snapshot.collect();
+    let statement = ChallengeStatement {
+        server_id: core.server_keys.server_id().to_owned(),
+        challenge_id: id.to_string(),
+        application_id: asked.application.id.to_string(),
+        user_id: asked.user.user_id.clone(),
+        purpose: asked.purpose.into(),
+        created_at: Some(now.to_wire()),
+        expires_at: Some(expires_at.to_wire()),
+        details: asked.details.clone(),
+        // Without a device there is nothing to type it on.
+        match_code_digits: if snapshot.is_empty() { 0 } else { asked.terms.match_code_digits },
+        user_verification_required: asked.terms.user_verification_required,
+        attempt_sha256: attempt_digest(&asked.attempt_id).to_vec(),
+    };
+    let kinds = code_kinds(core, known).into_iter().filter(|&kind| asked.terms.factors.has_code(kind));
     Ok(ChallengeRecord {
         id,
         application_id: asked.application.id,
@@ -164,9 +181,23 @@ fn pending(
         created_at: now,
         expires_at,
         challenge: core.server_keys.sign(&statement, now)?.encode_to_vec(),
-        asked: snapshot.collect(),
+        asked: snapshot,
+        codes: Codes { kinds: kinds.collect(), wrong: 0 },
+        wakeup: Wakeup::Sending,
         state: State::Pending,
     })
+}
+
+/// The kinds of code that the user has. A device's counts as the device does.
+fn code_kinds(core: &Core, known: &UserDevices) -> Vec<CodeKind> {
+    let is_bound = |id| known.devices.iter().any(|device| device.id == id && core.is_bound(device));
+    let counts = |id: &FactorId| match *id {
+        FactorId::Device(device) => is_bound(device),
+        FactorId::Totp(_) | FactorId::Recovery(_) => true,
+    };
+    let totp = known.totp.iter().any(counts).then_some(CodeKind::Totp);
+    let recovery = matches!(known.recovery, Some((_, None))).then_some(CodeKind::Recovery);
+    totp.into_iter().chain(recovery).collect()
 }
 
 /// Whether the server signed the stored challenge for this very attempt: the answer shows its match code.
@@ -186,6 +217,9 @@ fn check_own(core: &Core, asked: &Asked, challenge: &ChallengeRecord) -> Result<
 }
 
 fn wake(core: &Core, challenge: &ChallengeRecord, devices: Vec<DeviceRow>) {
+    if challenge.wakeup != Wakeup::Sending {
+        return;
+    }
     let asked = |device: &DeviceRow| challenge.asked.iter().any(|asked| asked.id == device.id);
     let targets = devices.into_iter().filter(asked).filter_map(|device| {
         let target = device.push_target.filter(|_| device.push_state == PushState::Ok)?.target?;

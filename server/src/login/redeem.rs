@@ -5,13 +5,15 @@ use std::sync::Arc;
 use countersign_domain::{
     UnixTime,
     challenge::{ChallengeRecord, REDEEM_WITHIN},
+    id::{DeviceId, FactorId},
     operation::{Redeem, RedeemOutcome},
+    state::SettledBy,
 };
 use countersign_proto::{
-    common::ChallengeState,
+    common::{ChallengeState, FactorType},
     login::{self, RedeemChallengeRequest, RedeemChallengeResponse},
     receipt::{self, Expected, VerifiedReceipt},
-    statement::{Envelope, Receipt, UserVerification},
+    statement::{DecisionStatement, Envelope, Receipt, UserVerification},
 };
 use prost::Message as _;
 
@@ -25,8 +27,9 @@ use crate::{
     store::applications::Application,
 };
 
-/// In the write itself an approval of a revoked device is over as well, and not told apart.
-const OVER: &str = "the approval is older than two minutes, or the device that approved has been revoked";
+/// In the write itself an approval by a revoked factor is over as well, and not told apart.
+const OVER: &str = "the approval is older than two minutes, or the factor that approved has been revoked";
+const REVOKED: Refusal = Refusal::ApprovalExpired("the factor that approved has been revoked");
 
 impl Login {
     /// Redeems an approval: for the user, attempt and purpose that asked, within two minutes, by a factor that
@@ -70,17 +73,17 @@ async fn redeemed(core: &Core, redeem: Redeem) -> Result<RedeemChallengeResponse
     }
     let challenge = approved(core.challenges.update(redeem).await?)?;
 
-    let asked = challenge.asked.iter().find(|device| device.id.to_string() == verified.settlement.factor_id);
-    let user_verification = verified.decision.user_verification();
+    let device = challenge.asked.iter().find(|device| device.id.to_string() == verified.settlement.factor_id);
+    let decision = verified.by.decision();
     Ok(RedeemChallengeResponse {
+        user_verification: decision.map(DecisionStatement::user_verification).unwrap_or_default().into(),
+        amr: authentication_methods(decision).into_iter().map(str::to_owned).collect(),
         settlement: Some(login::Settlement {
             factor_type: verified.settlement.factor_type,
             factor_id: verified.settlement.factor_id,
-            factor_name: asked.map(|device| device.name.clone()).unwrap_or_default(),
+            factor_name: device.map(|device| device.name.clone()).unwrap_or_default(),
             settled_at: verified.settlement.settled_at,
         }),
-        user_verification: user_verification.into(),
-        amr: authentication_methods(user_verification),
         receipt: Some(receipt),
     })
 }
@@ -98,29 +101,33 @@ fn approved(outcome: RedeemOutcome) -> Result<ChallengeRecord, Refusal> {
 }
 
 /// The receipt, verified from the server id alone, and the factor still in force.
-async fn receipt_of(
+pub(crate) async fn receipt_of(
     core: &Core,
     redeem: &Redeem,
     challenge: &ChallengeRecord,
 ) -> Result<(Receipt, VerifiedReceipt), Refusal> {
     let settled = challenge.state.settled().ok_or(Refusal::ApprovalNotProven)?;
-    let device = core.devices.by_id(settled.device_id).await?;
-    let in_force = device.filter(|device| {
-        device.revoked_at.is_none()
-            && device.user.application == redeem.application
-            && device.user.user_id == redeem.user_id
-    });
-    let revoked = Refusal::ApprovalExpired("the device that approved has been revoked");
-    let bound = in_force.and_then(|device| device.bound).ok_or(revoked)?;
-
     let decode = |bytes: &[u8]| Envelope::decode(bytes).unwrap_or_default();
-    let (settlement, binding) = (decode(&settled.settlement), decode(&bound.envelope));
+    let (decision, binding) = match &settled.by {
+        SettledBy::Device { id, decision } => {
+            (Some(decode(decision)), Some(decode(&binding_in_force(core, redeem, *id).await?)))
+        }
+        SettledBy::Code(factor) => {
+            code_factor_in_force(core, redeem, factor.id).await?;
+            (None, None)
+        }
+        SettledBy::Server => return Err(Refusal::ApprovalNotProven),
+    };
+    let settlement = decode(&settled.settlement);
+    let envelope = challenge.envelope();
+    let signed: Vec<_> =
+        [Some(&envelope), Some(&settlement), binding.as_ref()].into_iter().flatten().collect();
     let receipt = Receipt {
-        server_keys: core.server_keys.statements_for(&[&challenge.envelope(), &settlement, &binding]),
-        challenge: Some(challenge.envelope()),
-        decision: Some(decode(&settled.decision)),
-        settlement: Some(settlement),
-        binding: Some(binding),
+        server_keys: core.server_keys.statements_for(&signed),
+        challenge: Some(envelope.clone()),
+        decision,
+        settlement: Some(settlement.clone()),
+        binding: binding.clone(),
         root_key: Some(core.server_keys.root().to_wire()),
     };
     let application_id = redeem.application.to_string();
@@ -133,7 +140,7 @@ async fn receipt_of(
     };
     let (server_id, signatures) = (core.server_keys.server_id(), core.server_keys.signatures());
     match receipt::verify_with(&receipt, server_id, &expected, signatures) {
-        Ok(verified) if approves(&verified, redeem) => Ok((receipt, verified)),
+        Ok(verified) if approves(&verified, redeem, &settled.by) => Ok((receipt, verified)),
         Ok(_) => {
             tracing::error!(challenge.id = %challenge.id, "stored as approved, but the settlement says otherwise");
             Err(Refusal::ApprovalNotProven)
@@ -145,17 +152,54 @@ async fn receipt_of(
     }
 }
 
-/// Whether what is signed approves this very challenge.
-fn approves(verified: &VerifiedReceipt, redeem: &Redeem) -> bool {
-    verified.settlement.state() == ChallengeState::Approved
-        && verified.challenge.challenge_id == redeem.challenge.to_string()
+/// The server's signed word that the device that approved is this user's, and still is.
+async fn binding_in_force(core: &Core, redeem: &Redeem, device: DeviceId) -> Result<Vec<u8>, Refusal> {
+    let in_force = core.devices.by_id(device).await?.filter(|device| {
+        device.revoked_at.is_none()
+            && device.user.application == redeem.application
+            && device.user.user_id == redeem.user_id
+    });
+    let bound = in_force.and_then(|device| device.bound).ok_or(REVOKED)?;
+    Ok(bound.envelope)
 }
 
-/// RFC 8176: a key in software, a person who answered, and a PIN where the device says so.
-fn authentication_methods(user_verification: UserVerification) -> Vec<String> {
-    let mut methods = vec!["swk", "user"];
-    if user_verification == UserVerification::Pin {
-        methods.push("pin");
+/// That the factor whose code was accepted is this user's, still is, and was used up for this challenge.
+async fn code_factor_in_force(core: &Core, redeem: &Redeem, id: FactorId) -> Result<(), Refusal> {
+    let factor = core.codes.by_id(id).await?.filter(|factor| {
+        factor.is_in_force
+            && factor.user.application == redeem.application
+            && factor.user.user_id == redeem.user_id
+    });
+    let factor = factor.ok_or(REVOKED)?;
+    if let FactorId::Device(device) = id {
+        core.devices.by_id(device).await?.filter(|device| core.is_bound(device)).ok_or(REVOKED)?;
     }
-    methods.into_iter().map(str::to_owned).collect()
+    // A TOTP secret may have let in elsewhere since; a recovery code lets in once.
+    if matches!(id, FactorId::Recovery(_)) && factor.used_by != Some(redeem.challenge) {
+        return Err(REVOKED);
+    }
+    Ok(())
+}
+
+/// Whether what is signed approves this very challenge, by the factor that was looked up.
+fn approves(verified: &VerifiedReceipt, redeem: &Redeem, by: &SettledBy) -> bool {
+    let (factor_type, factor_id) = match by {
+        SettledBy::Device { id, .. } => (FactorType::Device, id.to_string()),
+        SettledBy::Code(factor) => (factor.kind().to_wire(), factor.id.to_string()),
+        SettledBy::Server => return false,
+    };
+    verified.settlement.state() == ChallengeState::Approved
+        && verified.challenge.challenge_id == redeem.challenge.to_string()
+        && verified.settlement.factor_type() == factor_type
+        && verified.settlement.factor_id == factor_id
+}
+
+/// RFC 8176: a key in software, a person who answered, and a PIN where the device says so; or a one-time code, on
+/// paper or from a secret.
+fn authentication_methods(decision: Option<&DecisionStatement>) -> Vec<&'static str> {
+    match decision.map(DecisionStatement::user_verification) {
+        None => vec!["otp"],
+        Some(UserVerification::Pin) => vec!["swk", "user", "pin"],
+        Some(_) => vec!["swk", "user"],
+    }
 }

@@ -2,9 +2,9 @@
 
 use countersign_domain::{
     UnixTime,
-    challenge::{AskedDevice, ChallengeRecord},
+    challenge::{AskedDevice, ChallengeRecord, Wakeup},
     id::DeviceId,
-    state::{Settled, State},
+    state::{Settled, SettledBy, State},
 };
 use countersign_proto::{
     common::FactorType,
@@ -29,6 +29,13 @@ pub(super) fn challenge(
         created_at: Some(challenge.created_at.to_wire()),
         expires_at: Some(challenge.expires_at.to_wire()),
         time_left: challenge.state.is_pending().then(|| challenge.expires_at.since(now).into()),
+        code_factors: challenge.codes.kinds.iter().map(|kind| kind.to_wire().into()).collect(),
+        code_tries_left: challenge.codes.tries_left(),
+        wakeup: wakeup(challenge.wakeup).into(),
+        wakeup_retry_after: match challenge.wakeup {
+            Wakeup::HeldBack { until } => Some(until.since(now).into()),
+            Wakeup::Sending | Wakeup::NoDevice | Wakeup::Blocked => None,
+        },
         deliveries: challenge.asked.iter().map(|device| delivery(device, deliveries)).collect(),
         settlement: challenge.state.settled().map(|settled| settlement(challenge, settled)),
         redeem_before: challenge.redeem_before().map(UnixTime::to_wire),
@@ -38,12 +45,26 @@ pub(super) fn challenge(
 
 /// The wire's form of what settled a challenge.
 fn settlement(challenge: &ChallengeRecord, settled: &Settled) -> login::Settlement {
-    let device = challenge.asked.iter().find(|device| device.id == settled.device_id);
+    let (factor_type, factor_id, device) = match &settled.by {
+        SettledBy::Device { id, .. } => (FactorType::Device, id.to_string(), Some(*id)),
+        SettledBy::Code(factor) => (factor.kind().to_wire(), factor.id.to_string(), factor.device()),
+        SettledBy::Server => (FactorType::Unspecified, String::new(), None),
+    };
+    let device = challenge.asked.iter().find(|asked| Some(asked.id) == device);
     login::Settlement {
-        factor_type: FactorType::Device.into(),
-        factor_id: settled.device_id.to_string(),
+        factor_type: factor_type.into(),
+        factor_id,
         factor_name: device.map(|device| device.name.clone()).unwrap_or_default(),
         settled_at: Some(settled.settled_at.to_wire()),
+    }
+}
+
+fn wakeup(wakeup: Wakeup) -> login::Wakeup {
+    match wakeup {
+        Wakeup::Sending => login::Wakeup::Sending,
+        Wakeup::NoDevice => login::Wakeup::NoDevice,
+        Wakeup::HeldBack { .. } => login::Wakeup::HeldBack,
+        Wakeup::Blocked => login::Wakeup::Blocked,
     }
 }
 

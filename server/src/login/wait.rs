@@ -1,26 +1,10 @@
 //! `AwaitChallenge`: waiting for a decision, on whatever server it is made.
 
-use std::time::Duration;
-
 use countersign_domain::{challenge::ChallengeRecord, id::ChallengeId};
 use countersign_proto::{login, time::UnixTime};
 
 use super::Login;
-use crate::{
-    core::{Core, Wait},
-    random,
-    refusal::Refusal,
-    store::applications::Application,
-    waiters::Registration,
-};
-
-/// After how long at least a waiter reads again though nobody told it to, where other servers should have; and
-/// how much later at most, so that many waiters do not all read at once.
-const POLL_AFTER: Duration = Duration::from_secs(10);
-const POLL_JITTER_MILLIS: u64 = 10_000;
-/// How soon a challenge is read again whose time is over by this server's clock, but not yet by the store's; or
-/// that could not be read because the store had too much to do.
-const READ_AGAIN_AFTER: Duration = Duration::from_millis(250);
+use crate::{core::Wait, refusal::Refusal, store::applications::Application, waiters::Registration};
 
 impl Login {
     /// The challenge once it is settled, or as it is when the wait is over.
@@ -59,9 +43,9 @@ impl Login {
             tokio::select! {
                 () = woken => {}
                 () = &mut over => is_over = true,
-                () = expiry(core, expires_at) => {}
-                () = less_to_do(core, is_busy) => {}
-                () = poll(core) => {}
+                () = core.expiry(expires_at) => {}
+                () = core.less_to_do(is_busy) => {}
+                () = core.poll() => {}
             }
         }
     }
@@ -101,28 +85,4 @@ enum Seen {
     Pending { expires_at: UnixTime },
     /// What the caller is told.
     Answer(Box<login::Challenge>),
-}
-
-async fn expiry(core: &Core, expires_at: UnixTime) {
-    if core.clock.now() < expires_at {
-        core.clock.sleep_until(expires_at).await;
-    } else {
-        core.clock.sleep(READ_AGAIN_AFTER).await;
-    }
-}
-
-async fn less_to_do(core: &Core, is_busy: bool) {
-    if !is_busy {
-        return std::future::pending().await;
-    }
-    core.clock.sleep(READ_AGAIN_AFTER).await;
-}
-
-/// Behind the wake-ups of other servers, one of which may be lost. This server's own are not.
-async fn poll(core: &Core) {
-    if core.wakeups.is_none() {
-        return std::future::pending().await;
-    }
-    let random = u64::from_be_bytes(random::bytes(core.random.as_ref()));
-    core.clock.sleep(POLL_AFTER + Duration::from_millis(random % POLL_JITTER_MILLIS)).await;
 }

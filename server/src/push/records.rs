@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use countersign_domain::id::ChallengeId;
 use countersign_proto::{
     login::DeliveryState,
     statement::{PushTarget, push_target::Target},
@@ -19,6 +20,7 @@ use super::{
 use crate::{
     keyring::{Keyring, Place},
     store::{Challenges, Devices, Secrets},
+    waiters::Waiters,
 };
 
 /// Keeps how far wake-ups came beside their challenges, and which targets are gone with their devices. Both
@@ -28,6 +30,8 @@ pub struct StoredDeliveries {
     pub challenges: Arc<dyn Challenges>,
     /// Where devices lie.
     pub devices: Arc<dyn Devices>,
+    /// Who waits for how far wake-ups come.
+    pub waiters: Arc<Waiters<ChallengeId>>,
 }
 
 impl DeliveryLog for StoredDeliveries {
@@ -40,6 +44,7 @@ impl DeliveryLog for StoredDeliveries {
         Box::pin(async move {
             if let (Ok(challenge), Ok(device)) = (challenge_id.parse(), device_id.parse()) {
                 let _ = self.challenges.note_delivery(challenge, device, state).await;
+                self.waiters.wake(challenge);
             }
         })
     }

@@ -21,9 +21,9 @@ impl From<Refusal> for Status {
             Refusal::InvalidField { field, problem } => {
                 details.add_bad_request_violation(field, problem);
             }
-            Refusal::FactorLimitReached(most) => {
-                let limit = format!("a user has {most} devices at most");
-                details.add_quota_failure_violation("devices", limit);
+            Refusal::FactorLimitReached { kind, most } => {
+                let limit = format!("a user has {most} {kind} at most");
+                details.add_quota_failure_violation(*kind, limit);
             }
             Refusal::RateLimited | Refusal::StoreUnavailable | Refusal::ShuttingDown => {
                 details.set_retry_info(Some(RETRY_AFTER));
@@ -64,6 +64,7 @@ fn code(reason: ErrorReason) -> Code {
         Reason::CredentialInvalid | Reason::ClockSkew | Reason::EnrollmentTokenInvalid => {
             Code::Unauthenticated
         }
+        Reason::StepUpRequired => Code::PermissionDenied,
         Reason::ChallengeNotFound | Reason::EnrollmentNotFound | Reason::FactorNotFound => Code::NotFound,
         Reason::AttemptReused => Code::AlreadyExists,
         Reason::EnrollmentTokenUsed

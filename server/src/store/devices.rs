@@ -3,7 +3,8 @@
 use countersign_domain::{
     UnixTime,
     challenge::DeviceTag,
-    id::{ApplicationId, DeviceId, UserTag},
+    id::{ApplicationId, ChallengeId, DeviceId, FactorId, RecoveryId, UserTag},
+    standing::Holds,
 };
 use countersign_proto::{
     common::{Platform, PushState},
@@ -102,27 +103,33 @@ pub struct Bound {
 pub struct UserDevices {
     /// Devices that are bound and not revoked, oldest first.
     pub devices: Vec<DeviceRow>,
-    /// Whether a device was ever bound.
+    /// Whether a device was ever bound, a TOTP secret confirmed or a recovery code issued.
     pub had_factors: bool,
+    /// TOTP secrets in force: confirmed ones, and those of devices in use.
+    pub totp: Vec<FactorId>,
+    /// The recovery code that was issued last, and the challenge that it was used for.
+    pub recovery: Option<(RecoveryId, Option<ChallengeId>)>,
+    /// Copies of lock and block.
+    pub holds: Holds,
 }
 
 /// A tombstone that must stand in the user record before a revocation is acknowledged.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TombstoneDue {
-    /// Which device.
-    pub device: DeviceId,
+    /// Which factor.
+    pub factor: FactorId,
     /// The user whose record it belongs in.
     pub user: UserTag,
-    /// The device and key.
+    /// The device and key, or the other factor.
     pub tag: DeviceTag,
     /// When it was revoked.
     pub revoked_at: UnixTime,
 }
 
-/// What came of revoking a device.
+/// What came of revoking a factor.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RevokeOutcome {
-    /// The user has no such device, or it was never bound.
+    /// The user has no such factor, or it never came into use.
     NotFound,
     /// It is revoked; the tombstone is due.
     Revoked(TombstoneDue),
@@ -173,16 +180,16 @@ pub trait Devices: Send + Sync {
         tag: DeviceTag,
     ) -> StoreFuture<'_, RevokeOutcome>;
 
-    /// Forgets a user with devices, bindings and enrolments, and marks the tombstones of `devices` as due in
-    /// the same transaction, each from the later of its `revoked_at` and the time of the commit on. `false`, and
-    /// nothing is done: the user has a device in use that is not among them.
-    fn delete_user(&self, user: UserKey, devices: Vec<TombstoneDue>) -> StoreFuture<'_, bool>;
+    /// Forgets a user with all factors, bindings, enrolments, lock and block, and marks the tombstones of
+    /// `factors` as due in the same transaction, each from the later of its `revoked_at` and the time of the
+    /// commit on. `false`, and nothing is done: the user has a factor in use that is not among them.
+    fn delete_user(&self, user: UserKey, factors: Vec<TombstoneDue>) -> StoreFuture<'_, bool>;
 
     /// Tombstones that are due.
     fn tombstones_due(&self) -> StoreFuture<'_, Vec<TombstoneDue>>;
 
     /// The tombstone stands.
-    fn tombstone_stands(&self, device: DeviceId) -> StoreFuture<'_, ()>;
+    fn tombstone_stands(&self, factor: FactorId) -> StoreFuture<'_, ()>;
 
     /// Changes what a device tells of itself. A new push target makes its state `OK`, none makes it `NONE`.
     fn change_profile(&self, change: ProfileChange) -> StoreFuture<'_, ChangeOutcome>;

@@ -3,12 +3,13 @@
 use countersign_domain::{
     UnixTime,
     enrollment::State,
-    id::{ApplicationId, DeviceId, EnrollmentId},
+    id::{ApplicationId, ChallengeId, DeviceId, EnrollmentId},
 };
-use countersign_proto::common::Platform;
+use countersign_proto::common::{FactorType, Platform};
 
 use super::{
     StoreFuture,
+    codes::{EnrollingTotp, NewTotp, TotpRow},
     devices::{Bound, DeviceRow, UserKey},
 };
 
@@ -24,7 +25,9 @@ pub struct EnrollmentRow {
     pub user: UserKey,
     /// Shown by the device; empty: the user id.
     pub account_name: String,
-    /// The signed offer: an encoded `Envelope`.
+    /// Device or TOTP.
+    pub factor_type: FactorType,
+    /// The signed offer: an encoded `Envelope`; empty for TOTP.
     pub offer: Vec<u8>,
     /// Where it stands, with its expiry sealed.
     pub state: State,
@@ -34,6 +37,8 @@ pub struct EnrollmentRow {
     pub expires_at: UnixTime,
     /// The device that took the link.
     pub device: Option<DeviceRow>,
+    /// The secret: the one that is enrolled, or the device's own.
+    pub totp: Option<TotpRow>,
 }
 
 /// An enrolment to begin.
@@ -45,14 +50,49 @@ pub struct NewEnrollment {
     pub user: UserKey,
     /// Shown by the device.
     pub account_name: String,
-    /// HMAC of the token.
-    pub token_tag: [u8; 32],
-    /// The signed offer: an encoded `Envelope`.
-    pub offer: Vec<u8>,
+    /// What is enrolled.
+    pub factor: NewFactor,
+    /// The approval that it rests on, verified; used up when the factor is complete.
+    pub authorization: Option<ChallengeId>,
     /// When it began.
     pub created_at: UnixTime,
     /// When its time is over.
     pub expires_at: UnixTime,
+}
+
+/// What an enrolment is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NewFactor {
+    /// A device, which a link leads here.
+    Device {
+        /// HMAC of the token.
+        token_tag: [u8; 32],
+        /// The signed offer: an encoded `Envelope`.
+        offer: Vec<u8>,
+    },
+    /// A TOTP secret.
+    Totp(EnrollingTotp),
+}
+
+impl NewFactor {
+    /// Its kind.
+    pub fn factor_type(&self) -> FactorType {
+        match self {
+            Self::Device { .. } => FactorType::Device,
+            Self::Totp(_) => FactorType::Totp,
+        }
+    }
+}
+
+/// What came of beginning an enrolment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StartOutcome {
+    /// It has begun, now or by this very call before.
+    Started,
+    /// The user has as many factors of this type as allowed.
+    TooMany,
+    /// The user has had factors, and there is neither an authorization that is unused nor an allowance.
+    StepUpRequired,
 }
 
 /// A device that takes a link.
@@ -70,6 +110,8 @@ pub struct Taking {
     pub platform: Platform,
     /// SHA-256 of the payload that brought the key.
     pub source_sha256: [u8; 32],
+    /// Its own TOTP secret.
+    pub totp: NewTotp,
     /// The binding, where no confirmation is wanted.
     pub bound: Option<Bound>,
 }
@@ -84,7 +126,7 @@ pub enum TakeOutcome {
     /// The key belongs to a device already, revoked ones included.
     KeyKnown,
     /// The user has as many devices as allowed.
-    TooManyDevices,
+    TooMany,
     /// This device has taken it, now or before.
     Taken(Box<EnrollmentRow>),
 }
@@ -94,17 +136,22 @@ pub enum TakeOutcome {
 pub enum ConfirmOutcome {
     /// The application has none of this id.
     NotFound,
-    /// The code was right, but the user has as many devices as allowed by now: the enrolment is superseded.
-    TooManyDevices,
+    /// The code was right, but the user has as many factors of this type as allowed by now: the enrolment is
+    /// superseded.
+    TooMany,
     /// As it stands now.
     Confirmed(Box<EnrollmentRow>),
 }
 
 /// Enrolments. Each method that reads one seals its expiry on sight.
+///
+/// Completing one uses up what it rests on, in the same transaction: the authorization, or the user's allowance.
+/// If that has been used elsewhere meanwhile, the enrolment is superseded instead. A user's first factor ends
+/// every open enrolment that rests on neither.
 pub trait Enrollments: Send + Sync {
-    /// Begins an enrolment and supersedes the user's open ones. `false`: the user has [`MAX_DEVICES`]. Again,
-    /// with the same id and token: `true`, and nothing is superseded.
-    fn start(&self, enrollment: NewEnrollment) -> StoreFuture<'_, bool>;
+    /// Begins an enrolment and supersedes the user's open ones of the same type. A user who has had factors needs
+    /// an authorization or an allowance. Again, with the same id: started, and nothing is superseded.
+    fn start(&self, enrollment: NewEnrollment) -> StoreFuture<'_, StartOutcome>;
 
     /// The enrolment whose token has this tag, also after it has ended, until it is cleaned away.
     fn by_token(&self, token_tag: [u8; 32]) -> StoreFuture<'_, Option<EnrollmentRow>>;
@@ -133,10 +180,19 @@ pub trait Enrollments: Send + Sync {
         bound: Bound,
     ) -> StoreFuture<'_, ConfirmOutcome>;
 
+    /// The page typed a code of the TOTP secret that is enrolled: of `step`, or a wrong one. The step is used up
+    /// with it. After the end nothing changes.
+    fn confirm_totp(
+        &self,
+        application: ApplicationId,
+        enrollment: EnrollmentId,
+        step: Option<u64>,
+    ) -> StoreFuture<'_, ConfirmOutcome>;
+
     /// SHA-256 of the payload that brought a device's key.
     fn source_sha256(&self, device: DeviceId) -> StoreFuture<'_, Option<[u8; 32]>>;
 
-    /// Forgets enrolments whose time was over a day ago, and unconfirmed devices with them, a bounded number at
-    /// a time. Returns how many enrolments it forgot.
+    /// Forgets enrolments whose time was over a day ago, and unconfirmed devices and secrets with them, a bounded
+    /// number at a time; and authorizations that were used over a day ago. Returns how many enrolments it forgot.
     fn clean(&self) -> StoreFuture<'_, usize>;
 }

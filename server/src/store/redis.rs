@@ -12,6 +12,7 @@ mod connection;
 mod failure;
 mod keys;
 mod link;
+mod message;
 mod node;
 mod probe;
 mod requirements;

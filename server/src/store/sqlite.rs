@@ -3,8 +3,10 @@
 //! One thread writes and shares each commit among all who wait; whoever asks reads. The command line opens
 //! the same file beside a running server.
 
+mod admission;
 mod applications;
 mod challenges;
+mod codes;
 mod columns;
 mod connection;
 mod devices;
@@ -56,6 +58,9 @@ pub struct Options {
     pub queue: usize,
     /// How long to wait for another process that writes.
     pub busy_timeout: Duration,
+    /// Whether a database of an older layout is brought up to date; otherwise it is refused. Only who has the data
+    /// directory may do it: a server of the older version could work with it no more.
+    pub migrate: bool,
     /// Called after a sync has failed and been logged: what the system then still holds in memory is not what
     /// the disk will have, so nobody may be answered from it. The default ends the process with status 74
     /// (`EX_IOERR`); the next start recovers what was safe.
@@ -67,6 +72,7 @@ impl Default for Options {
         Self {
             queue: 8192,
             busy_timeout: Duration::from_secs(5),
+            migrate: true,
             on_sync_failure: Box::new(|| std::process::exit(74)),
         }
     }
@@ -84,7 +90,7 @@ impl SqliteStore {
     }
 
     fn start(path: Option<&Path>, clock: SharedClock, options: Options) -> Result<Self, OpenError> {
-        let opener = Opener { path, busy_timeout: options.busy_timeout };
+        let opener = Opener { path, busy_timeout: options.busy_timeout, migrate: options.migrate };
         let io = |source| OpenError::Io { path: opener.shown(), source };
         let (connection, is_new) = opener.writer()?;
         let readers = if path.is_some() {

@@ -28,7 +28,7 @@ const REST: Duration = Duration::from_millis(100);
 pub struct Drained {
     /// Connections that had not ended.
     pub connections_cut: usize,
-    /// Calls that were in flight on them.
+    /// Calls and streams that were in flight on them.
     pub calls_cut: usize,
 }
 
@@ -47,6 +47,7 @@ pub async fn serve(
         http: connection::http(&limits),
         slots: Slots::new(limits.connections, limits.connections_per_peer),
         call_slots: Slots::new(limits.calls, limits.calls_per_peer),
+        stream_slots: Slots::new(limits.streams, limits.streams_per_peer),
         tls: tls.map(TlsAcceptor::from),
         refusals: Refusals::default(),
         router,
@@ -70,6 +71,7 @@ pub(super) struct Server {
     pub(super) shutdown: Shutdown,
     pub(super) refusals: Refusals,
     pub(super) call_slots: Arc<Slots>,
+    pub(super) stream_slots: Arc<Slots>,
     slots: Arc<Slots>,
     random: SharedRandom,
 }
@@ -154,7 +156,8 @@ async fn drain(server: &Server, mut connections: JoinSet<()>) -> Drained {
     while let Ok(Some(ended)) = timeout_at(until, connections.join_next()).await {
         note_panic(ended);
     }
-    let drained = Drained { connections_cut: connections.len(), calls_cut: server.call_slots.taken() };
+    let calls_cut = server.call_slots.taken() + server.stream_slots.taken();
+    let drained = Drained { connections_cut: connections.len(), calls_cut };
     connections.shutdown().await;
     drained
 }

@@ -173,9 +173,14 @@ impl Service<Request<Incoming>> for ConnectionService {
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
-        let slot = match self.server.call_slots.take(self.peer.address.ip()) {
+        let is_stream = self.server.limits.is_long_lived(request.uri().path());
+        let slots = if is_stream { &self.server.stream_slots } else { &self.server.call_slots };
+        let slot = match slots.take(self.peer.address.ip()) {
             Ok(slot) => slot,
-            Err(no_slot) => return Box::pin(std::future::ready(Ok(self.refuse(&request, no_slot)))),
+            Err(no_slot) => {
+                let refusal = refusal(no_slot, is_stream);
+                return Box::pin(std::future::ready(Ok(self.refuse(&request, refusal))));
+            }
         };
         let call = self.calls.begin(Some(slot));
         let mut request = request
@@ -187,17 +192,22 @@ impl Service<Request<Incoming>> for ConnectionService {
 }
 
 impl ConnectionService {
-    fn refuse(&self, request: &Request<Incoming>, no_slot: NoSlot) -> Response<CountedBody> {
-        let refusal = match no_slot {
-            NoSlot::Full => Refusal::TooManyCalls,
-            NoSlot::ShareTaken => Refusal::TooManyCallsOfPeer,
-        };
+    fn refuse(&self, request: &Request<Incoming>, refusal: Refusal) -> Response<CountedBody> {
         self.server.refusals.note(refusal, Some(self.peer.address), &"answered at once");
         let plain = (StatusCode::SERVICE_UNAVAILABLE, "Too many calls at once.\n");
         let answer =
             answer::in_language_of(request.headers(), crate::refusal::Refusal::RateLimited.into(), plain);
         let call = self.calls.begin(None);
         answer.map(|body| CountedBody::new(body, call))
+    }
+}
+
+fn refusal(no_slot: NoSlot, is_stream: bool) -> Refusal {
+    match (no_slot, is_stream) {
+        (NoSlot::Full, false) => Refusal::TooManyCalls,
+        (NoSlot::ShareTaken, false) => Refusal::TooManyCallsOfPeer,
+        (NoSlot::Full, true) => Refusal::TooManyStreams,
+        (NoSlot::ShareTaken, true) => Refusal::TooManyStreamsOfPeer,
     }
 }
 

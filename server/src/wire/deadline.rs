@@ -7,6 +7,7 @@
 use std::{
     convert::Infallible,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
@@ -19,7 +20,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use tonic::Status;
 use tower::Service;
 
-use super::{answer, shutdown::Shutdown};
+use super::{answer, limits::Limits, shutdown::Shutdown};
 use crate::refusal::Refusal;
 
 /// When the call that carries it, among the extensions of its request, is answered `DEADLINE_EXCEEDED` and
@@ -35,10 +36,10 @@ impl Deadline {
 }
 
 /// What bounds every gRPC call.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct CallBounds {
-    /// The longest that a call may take until it answers.
-    pub(super) longest: Duration,
+    /// The limits of time.
+    pub(super) limits: Limits,
     /// Ends the streams.
     pub(super) shutdown: Shutdown,
 }
@@ -48,7 +49,7 @@ pub(super) struct CallBounds {
 #[derive(Clone, Debug)]
 pub(super) struct Bounded<S> {
     pub(super) inner: S,
-    pub(super) bounds: CallBounds,
+    pub(super) bounds: Arc<CallBounds>,
 }
 
 impl<S, B> Service<Request<B>> for Bounded<S>
@@ -67,19 +68,23 @@ where
     }
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        let CallBounds { longest, shutdown } = self.bounds.clone();
         let asked = match asked(request.headers()) {
             Ok(asked) => asked,
             Err(refusal) => return Box::pin(std::future::ready(Ok(refusal.into_http()))),
         };
-        let head_until = Instant::now() + asked.map_or(longest, |asked| asked.min(longest));
+        let CallBounds { limits, shutdown } = &*self.bounds;
+        let start = Instant::now();
+        let until = |longest: Duration| start + asked.map_or(longest, |asked| asked.min(longest));
+        let head_until = until(limits.call);
+        let is_long_lived = limits.is_long_lived(request.uri().path());
+        let body_until = if is_long_lived { until(limits.stream) } else { head_until };
+        let end = End::Ahead { until: body_until, shutdown: shutdown.clone() };
         request.extensions_mut().insert(Deadline(head_until));
         let answer = timeout_at(head_until, self.inner.call(request));
         Box::pin(async move {
             let Ok(response) = answer.await else { return Ok(answer::deadline_exceeded().into_http()) };
-            // A stream lives no longer than that either, or strangers could hold every place for calls with
-            // streams that nothing is ever sent on. Who needs longer opens it again.
-            let end = End::Ahead { until: head_until, shutdown };
+            // A stream lives no longer than its limit either, or strangers could hold every place with streams
+            // that nothing is ever sent on. Who needs longer opens it again.
             Ok(response?.map(|body| Body::new(EndingBody { body, end })))
         })
     }

@@ -30,7 +30,7 @@ pub struct Limits {
     /// at once.
     pub connection_age_jitter: Duration,
     /// How long calls may go on after their connection was asked to go; then it is cut. It should be longer
-    /// than the longest call.
+    /// than the longest call or stream.
     pub connection_age_grace: Duration,
     /// How long a peer that was asked to go, and has no call in flight, may stay.
     pub leave: Duration,
@@ -74,8 +74,18 @@ pub struct Limits {
     /// How long a request body may take to arrive as a whole. It ends a request that comes byte by byte,
     /// and a client's stream of requests.
     pub request_body: Duration,
-    /// How long a gRPC call may take, a stream included, if its caller does not ask for less.
+    /// How long a gRPC call may take, a stream that is not among [`Limits::long_lived`] included, if its caller does not
+    /// ask for less.
     pub call: Duration,
+    /// Paths of the calls whose answers are streams that stay open for long. They have limits of their own, the next
+    /// three, in place of those of calls.
+    pub long_lived: &'static [&'static str],
+    /// How long such a stream may stay open, if its caller does not ask for less. Its handler ends it before.
+    pub stream: Duration,
+    /// Such streams at once on all connections; further ones are answered `RESOURCE_EXHAUSTED`.
+    pub streams: usize,
+    /// Such streams at once from one address, counted as for [`Limits::connections_per_peer`].
+    pub streams_per_peer: usize,
     /// How long a peer may leave the next piece of a response unread; then its connection is cut, with all
     /// that the server keeps for it.
     pub response_unread: Duration,
@@ -83,6 +93,13 @@ pub struct Limits {
     pub calls: usize,
     /// Calls at once from one address, counted as for [`Limits::connections_per_peer`].
     pub calls_per_peer: usize,
+}
+
+impl Limits {
+    /// Whether the call at `path` is one of [`Limits::long_lived`].
+    pub(super) fn is_long_lived(&self, path: &str) -> bool {
+        self.long_lived.contains(&path)
+    }
 }
 
 impl Default for Limits {
@@ -95,7 +112,7 @@ impl Default for Limits {
             idle: Duration::from_mins(5),
             connection_age: Duration::from_hours(1),
             connection_age_jitter: Duration::from_mins(6),
-            connection_age_grace: Duration::from_secs(100),
+            connection_age_grace: Duration::from_mins(17),
             leave: Duration::from_secs(5),
             drain: Duration::from_secs(20),
             http2_streams: 1000,
@@ -114,6 +131,10 @@ impl Default for Limits {
             request_body_bytes: 1024 * 1024,
             request_body: Duration::from_secs(30),
             call: Duration::from_secs(90),
+            long_lived: &[],
+            stream: Duration::from_mins(16),
+            streams: 20_000,
+            streams_per_peer: 4 * 1024,
             response_unread: Duration::from_secs(30),
             calls: 16 * 1024,
             calls_per_peer: 4 * 1024,

@@ -34,6 +34,10 @@ pub(super) enum Refusal {
     TooManyCalls,
     /// [`super::Limits::calls_per_peer`].
     TooManyCallsOfPeer,
+    /// [`super::Limits::streams`].
+    TooManyStreams,
+    /// [`super::Limits::streams_per_peer`].
+    TooManyStreamsOfPeer,
     /// [`super::Limits::request_body_bytes`].
     BodyTooLarge,
     /// [`super::Limits::request_body`].

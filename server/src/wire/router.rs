@@ -3,6 +3,7 @@
 use std::{
     convert::Infallible,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
 };
 
@@ -28,7 +29,7 @@ use super::{
 /// Joins the gRPC services, which are also spoken to by gRPC-Web and keep `grpc-timeout`, with plain routes.
 /// A path of neither is answered in the language of its request: `UNIMPLEMENTED`, or 404.
 pub fn router(services: Routes, plain: Router, limits: &Limits, shutdown: &Shutdown) -> Router {
-    let bounds = CallBounds { longest: limits.call, shutdown: shutdown.clone() };
+    let bounds = Arc::new(CallBounds { limits: limits.clone(), shutdown: shutdown.clone() });
     services
         .into_axum_router()
         // For the services' own paths only: the layer of gRPC-Web answers everything else on HTTP/1 by 400.
@@ -47,7 +48,7 @@ struct Calls {
 }
 
 impl Calls {
-    fn of(route: Route, bounds: CallBounds) -> Self {
+    fn of(route: Route, bounds: Arc<CallBounds>) -> Self {
         let grpc = Bounded { inner: route, bounds };
         Self { grpc_web: GrpcWebLayer::new().layer(grpc.clone()), grpc }
     }

@@ -6,7 +6,7 @@ use crate::{
     Failure,
     command::{Command, Load, Method, Report},
     floor,
-    installation::{Installation, Usages},
+    installation::{Installation, Usages, Users},
     options::{Options, Stores},
     percentiles::Percentiles,
     program, table,
@@ -39,6 +39,21 @@ pub struct Measured {
     pub signature: (Duration, Duration),
     /// If it was asked for.
     pub memory: Option<Memory>,
+    /// If it was asked for.
+    pub streams: Option<Streams>,
+}
+
+/// What many open streams take and do.
+#[derive(Clone, Copy, Debug)]
+pub struct Streams {
+    /// How many there were.
+    pub count: u32,
+    /// Of one stream: in the server's process.
+    pub bytes: u64,
+    /// From the first `CreateChallenge`, one for each stream, to the event that the last stream received.
+    pub told_in: Duration,
+    /// What each process used for that.
+    pub used: Usages,
 }
 
 /// What many pending challenges and calls that wait take, each.
@@ -66,21 +81,34 @@ pub async fn run(options: &Options) -> Result<(), Failure> {
     };
     let mut all = Vec::new();
     for &on_redis in stores {
-        let mut installation = Installation::start(&program, options, on_redis, options.users).await?;
+        let mut installation = Installation::start(&program, options, on_redis, woken(options.users)).await?;
         let measured = logins(&mut installation, options).await?;
         drop(installation);
         // On a server of its own: what it leaves behind is not to be counted to the logins.
         let memory = match options.waiters {
             0 => None,
             waiters => {
-                let mut installation = Installation::start(&program, options, on_redis, waiters).await?;
+                let mut installation =
+                    Installation::start(&program, options, on_redis, woken(waiters)).await?;
                 Some(memory(&mut installation, waiters).await?)
             }
         };
-        all.push(Measured { memory, ..measured });
+        let streams = match options.streams {
+            0 => None,
+            count => {
+                let users = Users { count, are_woken: false };
+                let mut installation = Installation::start(&program, options, on_redis, users).await?;
+                Some(streams(&mut installation, count).await?)
+            }
+        };
+        all.push(Measured { memory, streams, ..measured });
     }
     print!("{}", table::of(&all, options));
     Ok(())
+}
+
+fn woken(count: u32) -> Users {
+    Users { count, are_woken: true }
 }
 
 async fn logins(installation: &mut Installation, options: &Options) -> Result<Measured, Failure> {
@@ -107,6 +135,7 @@ async fn logins(installation: &mut Installation, options: &Options) -> Result<Me
         ping,
         signature: floor::signature()?,
         memory: None,
+        streams: None,
     })
 }
 
@@ -143,4 +172,13 @@ async fn memory(installation: &mut Installation, count: u32) -> Result<Memory, F
         waiter_bytes: each(asked, waiting),
         woken_in: withdrawn.took,
     })
+}
+
+async fn streams(installation: &mut Installation, count: u32) -> Result<Streams, Failure> {
+    let idle = installation.at_rest().await?.resident_bytes;
+    installation.order(Command::Subscribe { of_device: 1 }).await?;
+    let open = installation.at_rest().await?.resident_bytes;
+    let (told, used) = installation.measured(Command::Announce).await?;
+    let bytes = open.saturating_sub(idle) / u64::from(count);
+    Ok(Streams { count, bytes, told_in: told.took, used })
 }

@@ -28,6 +28,13 @@ pub enum Command {
     Wait,
     /// Withdraw these challenges, so that all calls that wait have their answer.
     Withdraw,
+    /// Open so many streams of each device; answered when all are open.
+    Subscribe {
+        /// Streams.
+        of_device: u32,
+    },
+    /// Make a challenge for each user; answered when each stream has told of it.
+    Announce,
 }
 
 /// Whom the generator talks to.
@@ -35,8 +42,8 @@ pub enum Command {
 pub struct Target {
     /// The server's address.
     pub server: SocketAddr,
-    /// Where the stand-in for APNs tells of pushes.
-    pub wakes: SocketAddr,
+    /// Where the stand-in for APNs tells of pushes. None: devices have no push target.
+    pub wakes: Option<SocketAddr>,
     /// Of the login backend.
     pub api_key: String,
     /// How many users.
@@ -74,7 +81,7 @@ pub enum Load {
 /// What came of a command.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Report {
-    /// What was done: users enrolled, calls, logins, challenges.
+    /// What was done: users enrolled, calls, logins, challenges, streams.
     pub done: u32,
     /// From the first beginning to the last end.
     pub took: Duration,

@@ -8,13 +8,14 @@ mod device;
 mod enrollment;
 mod login;
 mod pending;
+mod streams;
 mod wakes;
 
 use std::sync::{Arc, atomic::AtomicU32};
 
 use tokio::io::{AsyncBufReadExt as _, BufReader, stdin};
 
-use self::{backend::Backend, pending::Pending};
+use self::{backend::Backend, pending::Pending, streams::Streams};
 pub use self::{device::Device, login::User};
 use crate::{
     Failure,
@@ -48,6 +49,7 @@ pub struct Generator {
     /// How many logins have begun: it chooses the user and names the attempt.
     begun: Arc<AtomicU32>,
     pending: Pending,
+    streams: Streams,
 }
 
 impl Generator {
@@ -55,9 +57,11 @@ impl Generator {
     pub async fn enroll(target: &Target) -> Result<(Self, Report), Failure> {
         let backend = Backend::connect(target).await?;
         let (users, report) = enrollment::enroll_all(target, &backend).await?;
-        wakes::forward(target.wakes, Arc::clone(&users)).await?;
-        let (begun, pending) = (Arc::default(), Pending::default());
-        Ok((Self { target: target.clone(), backend, users, begun, pending }, report))
+        if let Some(wakes) = target.wakes {
+            wakes::forward(wakes, Arc::clone(&users)).await?;
+        }
+        let (begun, pending, streams) = (Arc::default(), Pending::default(), Streams::default());
+        Ok((Self { target: target.clone(), backend, users, begun, pending, streams }, report))
     }
 
     /// Does what it is told.
@@ -70,6 +74,8 @@ impl Generator {
             Command::LogIn(load) => Ok(arrivals::log_in(self, load).await),
             Command::Ask => self.pending.ask(&self.backend, &self.users).await,
             Command::Wait => self.pending.wait(&self.target).await,
+            Command::Subscribe { of_device } => self.streams.open(&self.target, &self.users, of_device).await,
+            Command::Announce => self.streams.announce(&self.backend, &self.users).await,
             Command::Withdraw => self.pending.withdraw(&self.backend).await,
         }
     }

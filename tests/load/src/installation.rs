@@ -46,6 +46,15 @@ pub struct Installation {
     directory: TempDir,
 }
 
+/// Who is enrolled, with a device each.
+#[derive(Clone, Copy, Debug)]
+pub struct Users {
+    /// How many.
+    pub count: u32,
+    /// Whether the devices have a push target.
+    pub are_woken: bool,
+}
+
 /// What each process has used so far.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Usages {
@@ -76,7 +85,7 @@ impl Installation {
         program: &Path,
         options: &Options,
         on_redis: bool,
-        users: u32,
+        users: Users,
     ) -> Result<Self, Failure> {
         let directory = directory::create(options.directory.as_deref())?;
         let mut stand_in = RoleProcess::start("stand-in")?;
@@ -91,11 +100,12 @@ impl Installation {
         let api_key = program.create_application().await?;
         let (server, address) = program.serve().await?;
         let mut generator = RoleProcess::start("generator")?;
-        let target = Target { server: address, wakes: apple.wakes, api_key, users };
+        let wakes = users.are_woken.then_some(apple.wakes);
+        let target = Target { server: address, wakes, api_key, users: users.count };
         let enrolled: Result<Report, _> = generator.ask(&Order::Enroll(target)).await;
         let mut installation = Self { server, generator, stand_in, redis, directory };
         let enrolled = installation.or_log(enrolled)?;
-        eprintln!("enrolled {users} devices, {:.0} a second", enrolled.per_second());
+        eprintln!("enrolled {} devices, {:.0} a second", enrolled.done, enrolled.per_second());
         installation.at_rest().await?;
         Ok(installation)
     }

@@ -48,6 +48,10 @@ pub struct Options {
     /// Pending challenges, and calls that wait for them, whose memory is measured (0: it is not measured).
     #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(..=12_000))]
     pub waiters: u32,
+    /// Open streams, one of each device, whose memory is measured, and how soon each has told of a challenge (0: it is
+    /// not measured).
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(..=12_000))]
+    pub streams: u32,
     /// A Redis that runs on this machine, which gets keys under a prefix of its own. Without it, one is started
     /// on a free port of loopback with appendonly yes and appendfsync everysec.
     #[arg(long, value_name = "URL")]

@@ -3,7 +3,7 @@
 use std::{fmt::Write as _, time::Duration};
 
 use crate::{
-    benchmark::{Measured, Memory},
+    benchmark::{Measured, Memory, Streams},
     command::Report,
     installation::Usages,
     options::Options,
@@ -30,6 +30,7 @@ pub fn of(all: &[Measured], options: &Options) -> String {
     table.memory("a pending challenge, in the server (bytes)", |m| m.challenge_bytes.to_string());
     table.memory("a call that waits, in the server (bytes)", |m| m.waiter_bytes.to_string());
     table.memory("all withdrawn and told (ms)", |m| m.woken_in.as_millis().to_string());
+    table.streams();
     table.floor();
     table.text
 }
@@ -81,6 +82,20 @@ impl Table<'_> {
         if self.all.iter().any(|measured| measured.memory.is_some()) {
             self.line(label, |measured| measured.memory.map_or_else(String::new, &figure));
         }
+    }
+
+    fn streams(&mut self) {
+        let Some(count) = self.all.iter().find_map(|measured| measured.streams).map(|streams| streams.count)
+        else {
+            return;
+        };
+        self.heading(&format!("With {count} open streams"));
+        let mut line = |label: &str, figure: fn(Streams) -> String| {
+            self.line(label, |measured| measured.streams.map_or_else(dash, figure));
+        };
+        line("an open stream, in the server (bytes)", |s| s.bytes.to_string());
+        line("a challenge for each, all told (ms)", |s| s.told_in.as_millis().to_string());
+        line("server CPU (us a challenge and event)", |s| micros(s.used.server.cpu / s.count));
     }
 
     fn floor(&mut self) {

@@ -62,7 +62,7 @@ async fn drive(directory: &TempDir, redis_url: Option<&str>) {
     let app = App::start(config, Arc::new(SystemClock), Arc::new(SystemRandom)).await.expect("it starts");
     let api_key = create_application(directory).await;
 
-    let target = Target { server: app.address(), wakes: apns.wakes, api_key, users: 5 };
+    let target = Target { server: app.address(), wakes: Some(apns.wakes), api_key, users: 5 };
     let (mut generator, enrolled) = Generator::enroll(&target).await.expect("they enrol");
     assert_eq!(enrolled.done, 5);
     for load in [Load::Rate { per_second: 20, seconds: 1 }, Load::InFlight { logins: 8, seconds: 0 }] {
@@ -76,6 +76,9 @@ async fn drive(directory: &TempDir, redis_url: Option<&str>) {
     }
     for command in [Command::Ask, Command::Wait, Command::Withdraw] {
         assert_eq!(generator.obey(command).await.expect("it is done").done, 5);
+    }
+    for command in [Command::Subscribe { of_device: 2 }, Command::Announce] {
+        assert_eq!(generator.obey(command).await.expect("it is done").done, 10);
     }
 
     app.shutdown();

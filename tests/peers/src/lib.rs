@@ -9,7 +9,7 @@ mod redis_cluster;
 mod redis_server;
 mod resp;
 
-pub use availability::redis_or_skip;
+pub use availability::{oathtool_or_skip, redis_or_skip};
 pub use faulty_proxy::{FaultyProxy, LostReply};
 pub use manual_redis_clock::ManualRedisClock;
 pub use process::stop as stop_process;

@@ -8,12 +8,14 @@ use countersign::{
 };
 use countersign_domain::{
     UnixTime,
-    challenge::{AskedDevice, ChallengeRecord, DeviceTag},
+    challenge::{AskedDevice, ChallengeRecord, DeviceTag, Wakeup},
+    code::Codes,
     id::{ApplicationId, ChallengeId, DeviceId, UserTag},
     operation::{
         AttemptTag, Create, CreateOutcome, Decide, DecideOutcome, Redeem, RedeemOutcome, RevokeDevice, Signed,
     },
-    state::{Denial, State, Verdict},
+    standing::Holds,
+    state::{Denial, SettledBy, State, Verdict},
 };
 use countersign_proto::{
     envelope,
@@ -73,8 +75,9 @@ impl Person {
             Step::Created => {
                 let (attempt, max_pending) = (AttemptTag(self.device().0), 1);
                 let challenge = self.asked(SystemClock.now());
-                let outcome = store.update(Create { attempt, challenge, max_pending }).await?;
-                assert!(matches!(outcome, CreateOutcome::Created(_)), "{self:?}: {outcome:?}");
+                let outcome =
+                    store.update(Create { attempt, challenge, max_pending, copy: Holds::default() }).await?;
+                assert!(matches!(outcome, CreateOutcome::Created { .. }), "{self:?}: {outcome:?}");
             }
             Step::Decided => {
                 let outcome = store.update(self.decision()).await?;
@@ -101,12 +104,18 @@ impl Person {
             None => Vec::new(),
             Some(State::Pending) => vec![Step::Created],
             Some(State::Approved { settled, redeemed_at, .. }) if self.approves() => {
-                assert_eq!(settled.decision, self.signed(), "{self:?}");
+                assert!(
+                    matches!(&settled.by, SettledBy::Device { decision, .. } if *decision == self.signed()),
+                    "{self:?}"
+                );
                 let redeemed = redeemed_at.map(|_| Step::Redeemed);
                 [Some(Step::Created), Some(Step::Decided), redeemed].into_iter().flatten().collect()
             }
             Some(State::Denied { reason: Denial::Mistake, settled }) if !self.approves() => {
-                assert_eq!(settled.decision, self.signed(), "{self:?}");
+                assert!(
+                    matches!(&settled.by, SettledBy::Device { decision, .. } if *decision == self.signed()),
+                    "{self:?}"
+                );
                 vec![Step::Created, Step::Decided]
             }
             Some(other) => panic!("nobody wrote this of {self:?}: {other:?}"),
@@ -153,6 +162,8 @@ impl Person {
             expires_at,
             challenge: envelope::sign(&statement, &SigningKey::from_bytes(&[1; 32])).encode_to_vec(),
             asked: vec![device],
+            codes: Codes::default(),
+            wakeup: Wakeup::Sending,
             state: State::Pending,
         }
     }

@@ -148,7 +148,7 @@ async fn a_beginning_that_is_malformed_is_refused_by_its_field() {
     let mut untyped = enrolling("anna");
     untyped.r#type = 0;
     let mut unknown = enrolling("anna");
-    unknown.r#type = 2;
+    unknown.r#type = 3;
     let mut deceiving = enrolling("anna");
     "a\u{202e}".clone_into(&mut deceiving.account_name);
     let mut long = enrolling("anna");

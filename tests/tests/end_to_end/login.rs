@@ -45,7 +45,7 @@ async fn a_login_is_asked_pushed_approved_and_redeemed_with_a_receipt() {
     };
     let proof = redeemed.receipt.as_ref().expect("a receipt");
     let verified = receipt::verify(proof, world.server_id(), &expected).expect("it proves it");
-    assert_eq!(verified.binding.device_id, device.account.device_id());
+    assert_eq!(verified.by.binding().expect("a device approved").device_id, device.account.device_id());
     let again = backend.redeem(&challenge.challenge_id, "anna", "attempt-1").await;
     assert_eq!(again.expect("as often as asked"), redeemed);
 }

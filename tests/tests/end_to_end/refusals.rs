@@ -82,6 +82,8 @@ async fn of_enrolments(world: &World, backend: &Backend, met: &mut Met) {
     for seed in 60..70 {
         world.enroll_by_hand(backend, "max", seed).await;
     }
+    met.meet(ErrorReason::StepUpRequired, backend.try_start(enrolling("max")).await);
+    backend.allow_enrollment("max").await;
     met.meet(ErrorReason::FactorLimitReached, backend.try_start(enrolling("max")).await);
 }
 

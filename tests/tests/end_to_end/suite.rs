@@ -2,13 +2,16 @@
 
 mod api_keys;
 mod attempts;
+mod codes;
 mod device_calls;
 mod enrollment;
+mod factors;
 mod key_rollover;
 mod login;
 mod refusals;
 mod revocation;
 pub(crate) mod soon;
+mod streams;
 mod tampering;
 mod users;
 mod wire;

@@ -6,8 +6,8 @@ use countersign_proto::{
     common::{ChallengeState, DenialReason, ErrorReason},
     device::device_service_client::DeviceServiceClient,
     login::{
-        GetApplicationRequest, create_challenge_response::Outcome, login_service_client::LoginServiceClient,
-        user_service_client::UserServiceClient,
+        Delivery, DeliveryState, GetApplicationRequest, create_challenge_response::Outcome,
+        login_service_client::LoginServiceClient, user_service_client::UserServiceClient,
     },
     statement::DeviceProfile,
 };
@@ -15,7 +15,7 @@ use countersign_test_peers::redis_or_skip;
 
 use crate::{
     soon::soon,
-    world::{Backend, Bearer, ByHand, DEVICE_TOKEN, World, apns_profile, asking, at, refused},
+    world::{Backend, Bearer, ByHand, Changes, DEVICE_TOKEN, World, apns_profile, asking, at, refused},
 };
 
 /// The same backend, at this server only.
@@ -25,6 +25,7 @@ async fn at_server(world: &World, server: usize, backend: &Backend) -> Backend {
     Backend {
         application_id: backend.application_id.clone(),
         api_key: backend.api_key.clone(),
+        data: backend.data.clone(),
         login: LoginServiceClient::with_interceptor(channel.clone(), bearer.clone()),
         users: UserServiceClient::with_interceptor(channel, bearer),
     }
@@ -149,6 +150,39 @@ async fn a_revocation_at_one_server_is_in_force_at_the_other() {
     assert!(there.user("anna").await.factors.is_empty());
     let created = there.try_create(asking("anna", "later")).await.expect("an answer");
     assert!(matches!(created.outcome, Some(Outcome::NotEnrolled(_))), "{created:?}");
+}
+
+#[tokio::test]
+async fn a_stream_at_one_server_tells_of_what_happens_at_the_other() {
+    if !redis_or_skip() {
+        return;
+    }
+    let world = World::start().await;
+    let backend = world.backend("Shop").await;
+    let (here, there) = (at_server(&world, 0, &backend).await, at_server(&world, 1, &backend).await);
+    let enrolled = world.enroll_by_hand(&backend, "anna", 1).await;
+    let other = world.enroll_by_hand(&backend, "anna", 2).await;
+    let other = device_at(&world, 1, &other).await;
+    let mut events = device_at(&world, 0, &enrolled).await.subscribe(&world).await.expect("its own");
+
+    let (challenge, match_code) = there.create("anna", "attempt-1").await;
+    let id = challenge.challenge_id.as_str();
+    assert_eq!(events.challenge().await.challenge_id, id);
+    let mut changes = here.watch(id).await.expect("its own");
+    let delivered = async |changes: &mut Changes| {
+        let challenge = soon(changes.next()).await.expect("no refusal").expect("it is pending");
+        challenge.deliveries.iter().map(Delivery::state).collect::<Vec<_>>()
+    };
+    assert_eq!(delivered(&mut changes).await, [DeliveryState::Fetched, DeliveryState::NoTarget]);
+    let asked = other.challenge(&world, id).await.expect("it was asked");
+    assert_eq!(delivered(&mut changes).await, [DeliveryState::Fetched; 2]);
+    other.respond(&other.approval(&asked, &match_code)).await.expect("it counts");
+    assert_eq!(events.challenge().await.state(), ChallengeState::Approved);
+    let approved = soon(changes.next()).await.expect("no refusal").expect("a change");
+    assert_eq!(approved.state(), ChallengeState::Approved);
+
+    there.revoke("anna", &enrolled.device_id).await.expect("it is Anna's");
+    refused::<()>(Err(events.end().await), ErrorReason::CredentialInvalid);
 }
 
 #[tokio::test]

@@ -39,10 +39,10 @@ use tempfile::TempDir;
 use tonic::transport::{Channel, Endpoint};
 
 pub(crate) use self::{
-    backend::{Backend, Bearer, asking, enrolling, redeeming},
+    backend::{Backend, Bearer, Changes, asking, enrolling, redeeming},
     by_hand::{
-        ByHand, CALL_KEY, Candidate, GET_ACCOUNT, GET_CHALLENGE, KEY_KEY, LIST_CHALLENGES, public, sealed,
-        with_unknown_field,
+        ByHand, CALL_KEY, Candidate, GET_ACCOUNT, GET_CHALLENGE, KEY_KEY, LIST_CHALLENGES, SUBSCRIBE, public,
+        sealed, with_unknown_field,
     },
     refused::{metadata_of, refused, refused_field},
     watched_clock::WatchedClock,
@@ -197,6 +197,17 @@ impl World {
         rusqlite::Connection::open(file).expect("it opens beside the server")
     }
 
+    /// Everything short-lived is lost, as when Redis' data is flushed.
+    pub(crate) async fn forget_challenges(&self) {
+        match &self.shared {
+            None => self
+                .database()
+                .execute_batch("DELETE FROM deliveries; DELETE FROM challenges; DELETE FROM users;")
+                .expect("it is written beside the server"),
+            Some(shared) => drop(shared.command(&["FLUSHALL"]).await),
+        }
+    }
+
     /// Adds an application, as `countersign app create` does, and connects to the server.
     pub(crate) async fn backend(&self, name: &str) -> Backend {
         self.backend_with(name, Policy::default()).await
@@ -220,6 +231,7 @@ impl World {
         Backend {
             application_id,
             api_key: api_key.to_owned(),
+            data: self.directory.path().join("data"),
             login: LoginServiceClient::with_interceptor(channel.clone(), bearer.clone()),
             users: UserServiceClient::with_interceptor(channel, bearer),
         }

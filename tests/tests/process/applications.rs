@@ -2,7 +2,10 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 
-use countersign_proto::login::{GetApplicationRequest, Policy, PolicyProfile};
+use countersign_proto::{
+    common::TotpAlgorithm,
+    login::{GetApplicationRequest, Policy, PolicyProfile},
+};
 use serde_json::{Value, json};
 
 use crate::{
@@ -108,7 +111,7 @@ async fn each_field_of_the_policy_holds_at_the_very_next_call() {
     let application = Application::create(&place, "Shop").await;
     let backend = application.connect(server.address).await;
     let mut expected = policy(&backend).await;
-    let changes: [(&str, Change); 7] = [
+    let changes: [(&str, Change); 9] = [
         ("challenge_lifetime=5s", |policy| {
             policy.challenge_lifetime = Some(std::time::Duration::from_secs(5).into());
         }),
@@ -117,6 +120,8 @@ async fn each_field_of_the_policy_holds_at_the_very_next_call() {
         ("user_verification_required=true", |policy| policy.user_verification_required = true),
         ("max_pending_challenges=10", |policy| policy.max_pending_challenges = 10),
         ("enrollment_confirmation=false", |policy| policy.enrollment_confirmation = false),
+        ("totp_digits=8", |policy| policy.totp_digits = 8),
+        ("totp_algorithm=SHA256", |policy| policy.totp_algorithm = TotpAlgorithm::Sha256.into()),
         ("profile=nist-sp-800-63b-4", |policy| {
             policy.profile = PolicyProfile::NistSp80063b4.into();
             policy.match_code_digits = 6;
@@ -145,7 +150,7 @@ async fn each_field_of_the_policy_holds_at_the_very_next_call() {
     let printed = place.run_configured(&["app", "list"]).await.succeeded();
     let line = "Shop  challenge_lifetime=600s match_code_digits=4 match_code_optional=true \
                 user_verification_required=true max_pending_challenges=10 enrollment_confirmation=false \
-                profile=none\n";
+                totp_digits=8 totp_algorithm=SHA256 profile=none\n";
     assert_eq!(printed, format!("{}  {line}", application.id));
     server.stop().await;
 }
@@ -158,7 +163,7 @@ async fn a_bad_setting_says_what_is_allowed_and_changes_nothing() {
     let backend = application.connect(server.address).await;
     let before = policy(&backend).await;
     let fields = "challenge_lifetime, match_code_digits, match_code_optional, user_verification_required, \
-                  max_pending_challenges, enrollment_confirmation, profile";
+                  max_pending_challenges, enrollment_confirmation, totp_digits, totp_algorithm, profile";
     for (setting, reason) in [
         ("challenge_lifetime=4s", "challenge_lifetime is \"4s\"; allowed is 5s to 600s".to_owned()),
         ("challenge_lifetime=601", "challenge_lifetime is \"601\"; allowed is 5s to 600s".to_owned()),
@@ -208,4 +213,32 @@ async fn applications_are_listed_in_both_forms() {
     for (name, id) in ids {
         assert!(printed.lines().any(|line| line.starts_with(&format!("{id}  {name}  "))), "{printed}");
     }
+}
+
+#[tokio::test]
+async fn an_operator_permits_one_enrolment_to_a_user_without_factors() {
+    let place = Place::new("");
+    let server = place.serve().await;
+    let application = Application::create(&place, "Shop").await;
+    let backend = application.connect(server.address).await;
+    let device = backend.enroll("anna").await.expect("the first");
+    let refused = backend.start_enrollment("anna").await.expect_err("there is a factor");
+    assert_eq!(refused.code(), tonic::Code::PermissionDenied);
+    backend.revoke("anna", device.account.device_id()).await.expect("it is Anna's");
+    let refused = backend.start_enrollment("anna").await.expect_err("there was a factor");
+    assert!(refused.message().contains("countersign user allow-enrollment"), "{refused:?}");
+    for unknown in [["Bank", "anna"], ["Shop", ""]] {
+        let [application, user] = unknown;
+        let told = place.run_configured(&["user", "allow-enrollment", application, user]).await.failed();
+        let reason = if user.is_empty() { "user_id" } else { "there is no application of this name" };
+        assert!(told.contains(reason), "{told}");
+    }
+    let printed = place.run_configured(&["user", "allow-enrollment", "Shop", "anna"]).await.succeeded();
+    assert!(
+        printed.starts_with("Shop: anna may begin one enrolment without an approval until 2"),
+        "{printed}"
+    );
+    backend.enroll("anna").await.expect("it is permitted");
+    backend.start_enrollment("anna").await.expect_err("it has been used");
+    server.stop().await;
 }

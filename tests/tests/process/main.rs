@@ -11,6 +11,7 @@ mod secrets;
 mod servers;
 mod settings;
 mod shutdown;
+mod streams;
 mod survival;
 mod synced;
 mod web;

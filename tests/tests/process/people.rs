@@ -108,6 +108,7 @@ impl Backend {
             user_id: user_id.to_owned(),
             r#type: FactorType::Device.into(),
             account_name: format!("{user_id}@example.org"),
+            authorization: None,
         };
         Ok(self.users.clone().start_enrollment(request).await?.into_inner())
     }

@@ -127,6 +127,7 @@ impl Servers {
         Backend {
             application_id: self.application.id.to_string(),
             api_key: self.api_key.clone(),
+            data: self.directory.path().join("data"),
             login: LoginServiceClient::with_interceptor(channel.clone(), bearer.clone()),
             users: UserServiceClient::with_interceptor(channel, bearer),
         }

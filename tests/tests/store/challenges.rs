@@ -9,6 +9,7 @@ use countersign_domain::{
         Cancel, Create, CreateOutcome, DecideOutcome, Loaded, Lookup, Redeem, RedeemOutcome, RevokeDevice,
         Subject,
     },
+    standing::Holds,
     state::{State, Verdict},
     user::UserRecord,
 };
@@ -16,6 +17,7 @@ use countersign_proto::login::DeliveryState;
 
 use crate::fixture::{
     APPROVE, LIFETIME, START, Stores, USER, attempt_tag, challenge, device_id, device_tag, redemption,
+    superseded,
 };
 
 /// How much longer than a challenge can be read its key is there: Redis forgets a key after its last
@@ -45,7 +47,7 @@ pub(crate) async fn an_attempt_gets_one_challenge_also_after_a_restart(stores: S
 pub(crate) async fn the_newest_is_open_and_the_one_it_pushed_out_is_superseded(stores: Stores) {
     let first = stores.ask("one", 1, 1).await;
     let second = challenge("two", 2, 1, &stores.clock);
-    assert_eq!(stores.create("two", &second).await, CreateOutcome::Created(vec![first.id]));
+    assert_eq!(superseded(stores.create("two", &second).await), [first.id]);
     assert_eq!(stores.challenges.open(UserTag(USER)).await, Ok(vec![second.id]));
     assert_eq!(stores.challenges.open(UserTag(USER + 1)).await, Ok(vec![]));
     let DecideOutcome::Settled { accepted, first: is_first, challenge } =
@@ -67,15 +69,16 @@ pub(crate) async fn open_ones_are_listed_newest_first_and_the_oldest_is_pushed_o
     let ask = async |n: u64| {
         let attempt = n.to_string();
         let challenge = challenge(&attempt, n, 1, &stores.clock);
-        let create = Create { attempt: attempt_tag(&attempt), challenge, max_pending: 2 };
+        let create =
+            Create { attempt: attempt_tag(&attempt), challenge, max_pending: 2, copy: Holds::default() };
         stores.challenges.update(create).await.expect("an answer")
     };
     // Ids whose order is not the order of asking.
     let id = |n| ChallengeId::new(USER, n);
-    assert_eq!(ask(2).await, CreateOutcome::Created(vec![]));
-    assert_eq!(ask(3).await, CreateOutcome::Created(vec![]));
+    assert_eq!(superseded(ask(2).await), []);
+    assert_eq!(superseded(ask(3).await), []);
     assert_eq!(stores.challenges.open(UserTag(USER)).await, Ok(vec![id(3), id(2)]));
-    assert_eq!(ask(1).await, CreateOutcome::Created(vec![id(2)]));
+    assert_eq!(superseded(ask(1).await), [id(2)]);
     assert_eq!(stores.challenges.open(UserTag(USER)).await, Ok(vec![id(1), id(3)]));
 }
 
@@ -187,7 +190,7 @@ pub(crate) async fn more_than_one_cleaning_can_take_is_forgotten_in_turns(stores
             let id = ChallengeId::new(n, n);
             let challenge = ChallengeRecord { id, ..challenge("attempt", n, 1, &stores.clock) };
             let created = stores.create(&id.to_string(), &challenge).await;
-            assert_eq!(created, CreateOutcome::Created(vec![]));
+            assert_eq!(superseded(created), []);
             asked.push(challenge);
         }
         asked
@@ -215,7 +218,7 @@ pub(crate) async fn an_attempt_whose_challenge_can_be_read_no_more_asks_anew(sto
     let first = stores.ask("attempt", 1, 1).await;
     stores.clock.set(START.plus(LIFETIME + READABLE_AFTER_EXPIRY));
     let second = challenge("attempt", 2, 1, &stores.clock);
-    assert_eq!(stores.create("attempt", &second).await, CreateOutcome::Created(vec![]));
+    assert_eq!(superseded(stores.create("attempt", &second).await), []);
     assert_eq!(stores.create("attempt", &second).await, CreateOutcome::Repeated(Box::new(second.clone())));
     assert_eq!(stores.state(first.id).await, None);
 }

@@ -6,7 +6,7 @@ use countersign::store::{
     devices::{ChangeOutcome, DeviceRow, ProfileChange, RevokeOutcome, TombstoneDue, UserDevices, UserKey},
     enrollments::TakeOutcome,
 };
-use countersign_domain::{challenge::DeviceTag, enrollment::State};
+use countersign_domain::{challenge::DeviceTag, enrollment::State, id::FactorId};
 use countersign_proto::{
     common::PushState,
     statement::{
@@ -16,7 +16,7 @@ use countersign_proto::{
 };
 
 use crate::{
-    enrolling::{bytes, taking},
+    enrolling::{bytes, taking, token_tag},
     fixture::{START, Stores, device_tag},
 };
 
@@ -52,7 +52,12 @@ fn target(token: &str) -> PushTarget {
 }
 
 fn due(device: &DeviceRow, n: u64) -> TombstoneDue {
-    TombstoneDue { device: device.id, user: device.id.user(), tag: device_tag(n), revoked_at: START }
+    TombstoneDue {
+        factor: FactorId::Device(device.id),
+        user: device.id.user(),
+        tag: device_tag(n),
+        revoked_at: START,
+    }
 }
 
 pub(crate) async fn devices_are_listed_oldest_first_and_only_to_their_user(stores: Stores) {
@@ -61,7 +66,12 @@ pub(crate) async fn devices_are_listed_oldest_first_and_only_to_their_user(store
     let second = stores.enroll(2, &user).await;
     let first = stores.enroll(1, &user).await;
     let stores = stores.reopened().await;
-    let all = UserDevices { devices: vec![second.clone(), first], had_factors: true };
+    let all = UserDevices {
+        totp: vec![FactorId::Device(second.id), FactorId::Device(first.id)],
+        devices: vec![second.clone(), first],
+        had_factors: true,
+        ..UserDevices::default()
+    };
     assert_eq!(stores.of_user(&user).await, all);
     let other = UserKey { user_id: "bob".into(), ..user };
     assert_eq!(stores.of_user(&other).await, UserDevices::default());
@@ -80,18 +90,26 @@ pub(crate) async fn a_revocation_marks_its_tombstone_as_due_once(stores: Stores)
     assert_eq!(stores.revoke(&user, &device, device_tag(1)).await, outcome);
     let stores = stores.reopened().await;
     assert_eq!(stores.devices.tombstones_due().await, Ok(vec![tombstone]));
-    assert_eq!(stores.of_user(&user).await, UserDevices { devices: vec![kept], had_factors: true });
+    assert_eq!(
+        stores.of_user(&user).await,
+        UserDevices {
+            totp: vec![FactorId::Device(kept.id)],
+            devices: vec![kept],
+            had_factors: true,
+            ..UserDevices::default()
+        }
+    );
     assert_eq!(stores.device(&device).await.revoked_at, Some(revoked_at));
-    let ended = stores.enrollments.by_token(open.token_tag).await.expect("an answer");
+    let ended = stores.enrollments.by_token(token_tag(&open)).await.expect("an answer");
     assert_eq!(ended.map(|row| row.state), Some(State::Superseded));
 
     // Again, and later: the same, and no enrolment that was begun since is ended.
-    stores.devices.tombstone_stands(device.id).await.expect("an answer");
+    stores.devices.tombstone_stands(FactorId::Device(device.id)).await.expect("an answer");
     let later = stores.start(4, &user).await;
     stores.clock.advance(Duration::from_secs(5));
     assert_eq!(stores.revoke(&user, &device, device_tag(1)).await, outcome);
     assert_eq!(stores.devices.tombstones_due().await, Ok(vec![]));
-    let goes_on = stores.enrollments.by_token(later.token_tag).await.expect("an answer");
+    let goes_on = stores.enrollments.by_token(token_tag(&later)).await.expect("an answer");
     assert_eq!(goes_on.map(|row| row.state), Some(State::Pending));
 }
 
@@ -125,16 +143,16 @@ pub(crate) async fn a_deleted_user_leaves_nothing_but_tombstones_that_are_due(st
     let stores = stores.reopened().await;
     assert_eq!(stores.of_user(&user).await, UserDevices::default());
     assert_eq!(stores.devices.by_id(first.id).await, Ok(None));
-    assert_eq!(stores.enrollments.by_token(open.token_tag).await, Ok(None));
+    assert_eq!(stores.enrollments.by_token(token_tag(&open)).await, Ok(None));
     // By the time of the commit, which is later than what the caller took it for.
     let revoked_at = START.plus(Duration::from_secs(5));
     let mut expected = [due(&first, 1), due(&second, 2)].map(|due| TombstoneDue { revoked_at, ..due });
-    expected.sort_by_key(|due| due.device);
+    expected.sort_by_key(|due| due.factor);
     let mut found = stores.devices.tombstones_due().await.expect("an answer");
-    found.sort_by_key(|due| due.device);
+    found.sort_by_key(|due| due.factor);
     assert_eq!(found, expected);
     for due in found {
-        stores.devices.tombstone_stands(due.device).await.expect("an answer");
+        stores.devices.tombstone_stands(due.factor).await.expect("an answer");
     }
     assert_eq!(stores.devices.tombstones_due().await, Ok(vec![]));
     assert_eq!(stores.devices.delete_user(user, vec![]).await, Ok(true));

@@ -1,13 +1,17 @@
 //! Things to enrol with.
 
+use std::time::Duration;
+
 use countersign::store::{
+    codes::NewTotp,
     devices::{Bound, DeviceRow, UserKey},
-    enrollments::{NewEnrollment, TakeOutcome, Taking},
+    enrollments::{NewEnrollment, NewFactor, StartOutcome, TakeOutcome, Taking},
 };
 use countersign_domain::{
     UnixTime,
     enrollment::LIFETIME,
     id::{DeviceId, EnrollmentId},
+    totp::{Algorithm, Parameters},
 };
 use countersign_proto::common::Platform;
 
@@ -26,8 +30,8 @@ pub(crate) fn new_enrollment(n: u64, user: &UserKey) -> NewEnrollment {
         id: EnrollmentId::new(n, n),
         user: user.clone(),
         account_name: "anna@example.org".into(),
-        token_tag: bytes(1, n),
-        offer: b"offer".to_vec(),
+        factor: NewFactor::Device { token_tag: bytes(1, n), offer: b"offer".to_vec() },
+        authorization: None,
         created_at: START,
         expires_at: START.plus(LIFETIME),
     }
@@ -42,7 +46,22 @@ pub(crate) fn taking(enrollment: &NewEnrollment, n: u64, key: u64) -> Taking {
         name: format!("device {n}"),
         platform: Platform::Ios,
         source_sha256: bytes(3, n),
+        totp: new_totp(n),
         bound: None,
+    }
+}
+
+/// A TOTP secret, as if it were sealed.
+pub(crate) fn new_totp(n: u64) -> NewTotp {
+    let parameters = Parameters { algorithm: Algorithm::Sha1, digits: 6, period_seconds: 30 };
+    NewTotp { secret: bytes(4, n).to_vec(), parameters }
+}
+
+/// What a device's enrolment is found by.
+pub(crate) fn token_tag(enrollment: &NewEnrollment) -> [u8; 32] {
+    match &enrollment.factor {
+        NewFactor::Device { token_tag, .. } => *token_tag,
+        NewFactor::Totp(_) => panic!("an authenticator app has no link"),
     }
 }
 
@@ -52,11 +71,18 @@ pub(crate) fn bound(at: UnixTime) -> Bound {
 }
 
 impl Stores {
-    /// Begins enrolment `n`.
+    /// Begins enrolment `n`, by an operator's permission where the user has had factors.
     pub(crate) async fn start(&self, n: u64, user: &UserKey) -> NewEnrollment {
         let enrollment = new_enrollment(n, user);
-        assert_eq!(self.enrollments.start(enrollment.clone()).await, Ok(true));
+        self.allow(user).await;
+        assert_eq!(self.enrollments.start(enrollment.clone()).await, Ok(StartOutcome::Started));
         enrollment
+    }
+
+    /// An operator permits an enrolment.
+    pub(crate) async fn allow(&self, user: &UserKey) {
+        let until = START.plus(Duration::from_hours(1000));
+        self.codes.allow_enrollment(user.clone(), until).await.expect("an answer");
     }
 
     /// Enrols device `n`, whose key is number `n`, without confirmation.

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use countersign::store::{
     devices::UserKey,
-    enrollments::{ConfirmOutcome, EnrollmentRow, MAX_DEVICES, NewEnrollment, TakeOutcome, Taking},
+    enrollments::{
+        ConfirmOutcome, EnrollmentRow, MAX_DEVICES, NewEnrollment, StartOutcome, TakeOutcome, Taking,
+    },
 };
 use countersign_domain::{
     challenge::DeviceTag,
@@ -14,7 +16,7 @@ use countersign_domain::{
 use countersign_proto::common::PushState;
 
 use crate::{
-    enrolling::{bound, bytes, new_enrollment, taking},
+    enrolling::{bound, bytes, new_enrollment, taking, token_tag},
     fixture::{START, Stores},
 };
 
@@ -22,7 +24,7 @@ const CONFIRMING: State = State::Confirming { wrong_codes: 0 };
 
 impl Stores {
     async fn seen(&self, enrollment: &NewEnrollment) -> Option<EnrollmentRow> {
-        self.enrollments.by_token(enrollment.token_tag).await.expect("an answer")
+        self.enrollments.by_token(token_tag(enrollment)).await.expect("an answer")
     }
 
     async fn enrollment_state(&self, enrollment: &NewEnrollment) -> Option<State> {
@@ -117,7 +119,7 @@ pub(crate) async fn a_newer_one_supersedes_what_is_open(stores: Stores) {
     assert_eq!(stores.take(&taking(&first, 1, 1)).await, TakeOutcome::NotFound);
     stores.take(&taking(&second, 1, 1)).await;
     // The same start again, after a lost answer, is not a newer one.
-    assert_eq!(stores.enrollments.start(second.clone()).await, Ok(true));
+    assert_eq!(stores.enrollments.start(second.clone()).await, Ok(StartOutcome::Started));
     assert_eq!(stores.enrollment_state(&second).await, Some(CONFIRMING));
     let other = UserKey { user_id: "bob".into(), ..user.clone() };
     stores.start(3, &other).await;
@@ -201,11 +203,12 @@ pub(crate) async fn a_user_with_all_devices_begins_none(stores: Stores) {
         stores.enroll(n, &user).await;
     }
     let one_more = new_enrollment(99, &user);
-    assert_eq!(stores.enrollments.start(one_more.clone()).await, Ok(false));
+    stores.allow(&user).await;
+    assert_eq!(stores.enrollments.start(one_more.clone()).await, Ok(StartOutcome::TooMany));
     assert_eq!(stores.seen(&one_more).await, None);
     let revoke = stores.devices.revoke(user.clone(), first.id, first.public_key, DeviceTag([0; 32]));
     revoke.await.expect("an answer");
-    assert_eq!(stores.enrollments.start(one_more).await, Ok(true));
+    assert_eq!(stores.enrollments.start(one_more).await, Ok(StartOutcome::Started));
 }
 
 pub(crate) async fn cleaning_forgets_them_a_day_later_and_devices_that_never_came_into_use(stores: Stores) {
@@ -225,6 +228,6 @@ pub(crate) async fn cleaning_forgets_them_a_day_later_and_devices_that_never_cam
     assert_eq!(stores.devices.by_id(bound_device.id).await, Ok(Some(bound_device)));
     // The key that never came into use is free again.
     let again = NewEnrollment { expires_at: START.plus(day * 2), ..new_enrollment(3, &user) };
-    assert_eq!(stores.enrollments.start(again.clone()).await, Ok(true));
+    assert_eq!(stores.enrollments.start(again.clone()).await, Ok(StartOutcome::Started));
     assert!(matches!(stores.take(&taking(&again, 3, 2)).await, TakeOutcome::Taken(_)));
 }

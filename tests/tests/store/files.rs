@@ -5,11 +5,12 @@ use std::{fs, os::unix::fs::PermissionsExt as _, sync::Arc};
 use countersign::{
     clock::ManualClock,
     store::{
-        Applications, Secrets,
-        enrollments::{ConfirmOutcome, MAX_DEVICES, TakeOutcome},
+        Applications, Devices as _, Enrollments, Secrets,
+        enrollments::{ConfirmOutcome, MAX_DEVICES, StartOutcome, TakeOutcome},
         sqlite::{DataDirectory, OpenError, Options, SqliteStore},
     },
 };
+use countersign_proto::common::FactorType;
 use rusqlite::Connection;
 
 use crate::{
@@ -62,12 +63,72 @@ fn a_newer_schema_is_refused_in_a_sentence() {
     let path = database(&directory);
     drop(fixture::open(&path, &ManualClock::new(START)));
     let database = Connection::open(&path).expect("the database");
-    database.pragma_update(None, "user_version", 2).expect("a version");
+    database.pragma_update(None, "user_version", 3).expect("a version");
     let refused = refusal(&path);
     assert!(
-        refused.contains("has schema 2, made by a newer Countersign; this one knows schema 1"),
+        refused.contains("has schema 3, made by a newer Countersign; this one knows schema 2"),
         "{refused}"
     );
+}
+
+/// What `sqlite_schema` says.
+fn schema(database: &Connection) -> Vec<[Option<String>; 4]> {
+    let all = "SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY name";
+    let mut statement = database.prepare(all).expect("a statement");
+    let rows = statement.query_map([], |row| Ok([row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?]));
+    rows.expect("rows").collect::<Result<_, _>>().expect("rows")
+}
+
+#[tokio::test]
+async fn an_older_layout_is_brought_up_to_date_and_keeps_what_it_held() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = database(&directory);
+    let old = Connection::open(&path).expect("a database");
+    old.execute_batch(include_str!("layouts/1.sql")).expect("the tables of layout 1");
+    old.pragma_update(None, "application_id", 0x4353_474e).expect("it is written");
+    old.pragma_update(None, "user_version", 1).expect("it is written");
+    old.execute_batch(
+        "INSERT INTO applications VALUES ('app_00000000-0000-8001-8400-000000000001', 'Shop',
+            '{\"challenge_lifetime_seconds\":120,\"match_code_digits\":4,\"match_code_optional\":false,
+            \"user_verification_required\":false,\"max_pending_challenges\":1,
+            \"enrollment_confirmation\":true,\"profile\":\"None\"}', 1);
+        INSERT INTO enrollments VALUES (7, 'enr_00000000-0000-8000-8400-000000000001',
+            'app_00000000-0000-8001-8400-000000000001', 'anna', 'Anna', zeroblob(32), x'01',
+            'ENROLLMENT_STATE_SUPERSEDED', 0, 1, 2, NULL);
+        INSERT INTO tombstones_due VALUES ('dev_00000000-0000-8000-9c00-000000000001', zeroblob(32), 5);",
+    )
+    .expect("rows of layout 1");
+    drop(old);
+
+    // Beside a server that may be of the older version nothing is changed.
+    let clock = ManualClock::new(START);
+    let beside = Options { migrate: false, ..Options::default() };
+    let refused = SqliteStore::open(&path, Arc::new(clock.clone()), beside).err().expect("it is too old");
+    let refused = refused.to_string();
+    assert!(
+        refused.contains("has schema 1, made by an older Countersign; this one needs schema 2"),
+        "{refused}"
+    );
+
+    let store = fixture::open(&path, &clock);
+    assert!(!store.is_new());
+    let applications = store.list().await.expect("an answer");
+    let policy = &applications[0].policy;
+    assert_eq!((policy.match_code_digits, policy.totp_digits), (4, 6));
+    let found = Enrollments::by_token(&store, [0; 32]).await.expect("an answer").expect("the enrolment");
+    assert_eq!(
+        (found.account_name.as_str(), found.factor_type, found.offer),
+        ("Anna", FactorType::Device, vec![1])
+    );
+    let due = store.tombstones_due().await.expect("an answer");
+    assert_eq!(due.iter().map(|due| due.revoked_at.as_millis()).collect::<Vec<_>>(), [5]);
+    drop(store);
+
+    let other = tempfile::tempdir().expect("a directory");
+    drop(fixture::open(&database(&other), &clock));
+    let [migrated, fresh] =
+        [&path, &database(&other)].map(|path| schema(&Connection::open(path).expect("the database")));
+    assert_eq!(migrated, fresh);
 }
 
 #[test]
@@ -168,12 +229,12 @@ async fn devices_that_another_process_brought_count_at_the_end_of_an_enrolment()
     }
     let confirm =
         stores.enrollments.confirm(user.application, confirming.id, bytes(2, 2), true, bound(START));
-    assert_eq!(confirm.await, Ok(ConfirmOutcome::TooManyDevices));
-    assert_eq!(stores.enrollments.start(pending).await, Ok(false));
+    assert_eq!(confirm.await, Ok(ConfirmOutcome::TooMany));
+    assert_eq!(stores.enrollments.start(pending).await, Ok(StartOutcome::TooMany));
     let open = "UPDATE enrollments SET state = 'ENROLLMENT_STATE_PENDING', device_id = NULL";
     beside.execute(open, []).expect("an enrolment that waits for a device");
     let another = stores.enrollments.take(taking(&confirming, 4, 4)).await;
-    assert_eq!(another, Ok(TakeOutcome::TooManyDevices));
+    assert_eq!(another, Ok(TakeOutcome::TooMany));
 }
 
 #[test]

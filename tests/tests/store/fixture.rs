@@ -16,7 +16,7 @@ use std::{
 use countersign::{
     clock::ManualClock,
     store::{
-        Applications, Challenges, Devices, Enrollments, Secrets,
+        Applications, Challenges, Codes, Devices, Enrollments, Secrets,
         applications::{ApiKeyRow, Application},
         devices::UserKey,
         sqlite::{Options, SqliteStore},
@@ -28,6 +28,7 @@ use countersign_domain::{
     id::{ApplicationId, ChallengeId},
     operation::{Create, CreateOutcome, DecideOutcome, RedeemOutcome},
     policy::Policy,
+    standing::Holds,
     state::{State, Verdict},
 };
 use countersign_test_peers::redis_or_skip;
@@ -35,7 +36,7 @@ use tempfile::TempDir;
 
 pub(crate) use self::{
     clock::TestClock,
-    records::{attempt_tag, challenge, decision, device_id, device_tag, redemption},
+    records::{attempt_tag, challenge, code, decision, device_id, device_tag, redemption, superseded},
     redis::{Redis, config as redis_config},
 };
 
@@ -55,6 +56,7 @@ pub(crate) struct Stores {
     pub(crate) challenges: Arc<dyn Challenges>,
     pub(crate) applications: Arc<dyn Applications>,
     pub(crate) devices: Arc<dyn Devices>,
+    pub(crate) codes: Arc<dyn Codes>,
     pub(crate) enrollments: Arc<dyn Enrollments>,
     pub(crate) secrets: Arc<dyn Secrets>,
     pub(crate) clock: TestClock,
@@ -127,6 +129,7 @@ impl Stores {
             challenges: store.clone(),
             applications: store.clone(),
             devices: store.clone(),
+            codes: store.clone(),
             enrollments: store.clone(),
             secrets: store,
             clock,
@@ -180,16 +183,21 @@ impl Stores {
 
     /// Asks, for an attempt, and says what came of it.
     pub(crate) async fn create(&self, attempt: &str, challenge: &ChallengeRecord) -> CreateOutcome {
-        let create = Create { attempt: attempt_tag(attempt), challenge: challenge.clone(), max_pending: 1 };
+        let create = Create {
+            attempt: attempt_tag(attempt),
+            challenge: challenge.clone(),
+            max_pending: 1,
+            copy: Holds::default(),
+        };
         let outcome = self.challenges.update(create).await.expect("an answer");
-        self.kept.fetch_add(usize::from(matches!(outcome, CreateOutcome::Created(_))), Ordering::Relaxed);
+        self.kept.fetch_add(usize::from(matches!(outcome, CreateOutcome::Created { .. })), Ordering::Relaxed);
         outcome
     }
 
     /// Asks devices 1 to `devices` for a login of attempt `attempt`.
     pub(crate) async fn ask(&self, attempt: &str, n: u64, devices: u64) -> ChallengeRecord {
         let challenge = challenge(attempt, n, devices, &self.clock);
-        assert!(matches!(self.create(attempt, &challenge).await, CreateOutcome::Created(_)));
+        assert!(matches!(self.create(attempt, &challenge).await, CreateOutcome::Created { .. }));
         challenge
     }
 

@@ -1,6 +1,7 @@
 //! What every store must do, run on every store there is.
 
 mod challenges;
+mod codes;
 mod devices;
 mod directory;
 mod enrolling;
@@ -65,6 +66,22 @@ mod directory_state {
             of_racing_devices_one_takes_the_link
             racing_wrong_codes_are_counted_each
             a_deletion_and_an_enrolment_at_once_leave_all_or_nothing
+            of_racing_challenges_one_has_the_code
+            of_racing_enrolments_one_has_the_approval
+        }
+        codes {
+            a_secret_counts_once_its_first_code_has_come
+            three_wrong_codes_end_the_enrolment_of_a_secret
+            a_step_is_accepted_once_and_for_one_challenge
+            a_recovery_code_is_used_once_released_and_replaced
+            a_devices_own_secret_lives_and_dies_with_it
+            a_revoked_secret_or_code_is_gone_and_its_tombstone_due
+            a_user_has_five_secrets_at_most
+            one_approval_completes_one_factor
+            a_permission_is_good_for_one_factor_begun_in_time
+            the_first_factor_ends_every_other_enrolment
+            a_deleted_user_has_no_codes_and_never_had_any
+            lock_and_block_are_copied_until_they_are_lifted
         }
         enrollments {
             a_link_serves_one_device_and_one_code_binds_it

@@ -3,19 +3,22 @@
 use std::{future::Future, sync::Arc};
 
 use countersign::store::{
+    codes::Consumed,
     devices::TombstoneDue,
-    enrollments::{ConfirmOutcome, TakeOutcome},
+    enrollments::{ConfirmOutcome, NewEnrollment, StartOutcome, TakeOutcome, Taking},
 };
 use countersign_domain::{
     enrollment::State as EnrollmentState,
-    id::UserTag,
+    id::{FactorId, RecoveryId, UserTag},
     operation::{CreateOutcome, DecideOutcome, RedeemOutcome, RevokeDevice},
+    standing::Holds,
     state::{State, Verdict},
 };
 use tokio::{sync::Barrier, task::JoinSet};
 
 use crate::{
-    enrolling::{bound, new_enrollment, taking},
+    codes::{challenge_id, new_recovery, totp_enrollment},
+    enrolling::{bound, new_enrollment, taking, token_tag},
     fixture::{
         APPROVE, START, Stores, USER, attempt_tag, challenge, decision, device_id, device_tag, redemption,
     },
@@ -93,6 +96,7 @@ pub(crate) async fn of_racing_challenges_one_stays_and_each_other_is_superseded_
             attempt: attempt_tag(&attempt),
             challenge: challenge(&attempt, n, 1, &stores.clock),
             max_pending: 1,
+            copy: Holds::default(),
         };
         let challenges = stores.challenges.clone();
         async move { challenges.update(create).await.expect("an answer") }
@@ -100,7 +104,9 @@ pub(crate) async fn of_racing_challenges_one_stays_and_each_other_is_superseded_
     .await;
     let mut superseded = Vec::new();
     for answer in answers {
-        let CreateOutcome::Created(pushed_out) = answer else { panic!("each attempt is new") };
+        let CreateOutcome::Created { superseded: pushed_out, .. } = answer else {
+            panic!("each attempt is new")
+        };
         assert!(pushed_out.len() <= 1);
         superseded.extend(pushed_out);
     }
@@ -121,12 +127,13 @@ pub(crate) async fn racing_calls_of_one_attempt_get_one_challenge(stores: Stores
             attempt: attempt_tag("attempt"),
             challenge: challenge("attempt", n, 1, &stores.clock),
             max_pending: 1,
+            copy: Holds::default(),
         };
         let (challenges, id) = (stores.challenges.clone(), create.challenge.id);
         async move { (id, challenges.update(create).await.expect("an answer")) }
     }))
     .await;
-    let created = |answer: &CreateOutcome| matches!(answer, CreateOutcome::Created(_));
+    let created = |answer: &CreateOutcome| matches!(answer, CreateOutcome::Created { .. });
     let ids: Vec<_> = answers
         .iter()
         .map(|(id, answer)| match answer {
@@ -163,14 +170,14 @@ pub(crate) async fn a_revocation_lets_answers_through_before_it_and_none_after(s
 pub(crate) async fn of_racing_devices_one_takes_the_link(stores: Stores) {
     let user = stores.user().await;
     let enrollment = new_enrollment(1, &user);
-    assert_eq!(stores.enrollments.start(enrollment.clone()).await, Ok(true));
+    assert_eq!(stores.enrollments.start(enrollment.clone()).await, Ok(StartOutcome::Started));
     let answers = race((0..200).map(|n| {
         // Twenty devices, each of which tries ten times, with a new id each time.
         let (enrollments, taking) = (stores.enrollments.clone(), taking(&enrollment, n, n % 20));
         async move { (taking.public_key, enrollments.take(taking).await.expect("an answer")) }
     }))
     .await;
-    let row = stores.enrollments.by_token(enrollment.token_tag).await.expect("an answer");
+    let row = stores.enrollments.by_token(token_tag(&enrollment)).await.expect("an answer");
     let winner = row.and_then(|row| row.device).expect("somebody took it");
     for (public_key, answer) in answers {
         match answer {
@@ -186,7 +193,7 @@ pub(crate) async fn of_racing_devices_one_takes_the_link(stores: Stores) {
 pub(crate) async fn racing_wrong_codes_are_counted_each(stores: Stores) {
     let user = stores.user().await;
     let enrollment = new_enrollment(1, &user);
-    assert_eq!(stores.enrollments.start(enrollment.clone()).await, Ok(true));
+    assert_eq!(stores.enrollments.start(enrollment.clone()).await, Ok(StartOutcome::Started));
     let taking = taking(&enrollment, 1, 1);
     stores.enrollments.take(taking.clone()).await.expect("an answer");
     let application = user.application;
@@ -214,7 +221,7 @@ pub(crate) async fn racing_wrong_codes_are_counted_each(stores: Stores) {
 pub(crate) async fn a_deletion_and_an_enrolment_at_once_leave_all_or_nothing(stores: Stores) {
     let user = stores.user().await;
     let enrollment = new_enrollment(1, &user);
-    assert_eq!(stores.enrollments.start(enrollment.clone()).await, Ok(true));
+    assert_eq!(stores.enrollments.start(enrollment.clone()).await, Ok(StartOutcome::Started));
     let mut taking = taking(&enrollment, 1, 1);
     taking.bound = Some(bound(START));
     let (devices, enrollments, key) = (stores.devices.clone(), stores.enrollments.clone(), user.clone());
@@ -228,4 +235,59 @@ pub(crate) async fn a_deletion_and_an_enrolment_at_once_leave_all_or_nothing(sto
     assert_eq!(deleted, taken == TakeOutcome::NotFound);
     let left = stores.devices.of_user(user).await.expect("an answer");
     assert_eq!(left.had_factors, !deleted);
+}
+
+pub(crate) async fn of_racing_challenges_one_has_the_code(stores: Stores) {
+    let user = stores.user().await;
+    assert!(stores.issue(1, &user, None).await);
+    let secret = stores.enroll_totp(1, &user).await;
+    let code = RecoveryId::new(USER, 1);
+    let consume = |n: u64| {
+        let codes = Arc::clone(&stores.codes);
+        // Every challenge asks twice.
+        let challenge = challenge_id(n / 2);
+        async move {
+            let totp = codes.consume_totp(secret, 101, challenge).await.expect("an answer");
+            (totp, codes.consume_recovery(code, challenge).await.expect("an answer"))
+        }
+    };
+    let outcomes = race((0..200).map(consume)).await;
+    for of in [
+        outcomes.iter().map(|(totp, _)| *totp).collect::<Vec<_>>(),
+        outcomes.iter().map(|(_, code)| *code).collect(),
+    ] {
+        let count = |outcome| of.iter().filter(|each| **each == outcome).count();
+        let counts = [Consumed::Now, Consumed::Again, Consumed::Used].map(count);
+        assert_eq!(counts, [1, 1, 198]);
+    }
+}
+
+pub(crate) async fn of_racing_enrolments_one_has_the_approval(stores: Stores) {
+    let user = stores.user().await;
+    assert!(stores.issue(1, &user, None).await);
+    let approval = Some(challenge_id(1));
+    let mut racers = Vec::new();
+    // Of one type the newest is open only, so that there are two enrolments and a code that race.
+    let totp = totp_enrollment(1, &user, approval);
+    assert_eq!(stores.enrollments.start(totp.clone()).await, Ok(StartOutcome::Started));
+    let device = NewEnrollment { authorization: approval, ..new_enrollment(1, &user) };
+    assert_eq!(stores.enrollments.start(device.clone()).await, Ok(StartOutcome::Started));
+    let taking = Taking { bound: Some(bound(START)), ..taking(&device, 1, 1) };
+    for n in 2..60 {
+        let (codes, enrollments) = (Arc::clone(&stores.codes), Arc::clone(&stores.enrollments));
+        let (recovery, totp, taking) = (new_recovery(n, &user, approval), totp.clone(), taking.clone());
+        racers.push(async move {
+            match n % 3 {
+                0 => codes.issue_recovery(recovery).await.map(drop),
+                1 => enrollments.confirm_totp(totp.user.application, totp.id, Some(100)).await.map(drop),
+                _ => enrollments.take(taking).await.map(drop),
+            }
+        });
+    }
+    assert!(race(racers).await.iter().all(Result::is_ok));
+    let codes = stores.codes.of_user(user.clone()).await.expect("an answer");
+    let devices = stores.devices.of_user(user).await.expect("an answer").devices.len();
+    let secrets = codes.totp.iter().filter(|totp| matches!(totp.id, FactorId::Totp(_))).count();
+    let replaced = usize::from(codes.recovery.expect("one").id != RecoveryId::new(USER, 1));
+    assert_eq!(devices + secrets + replaced, 1);
 }

@@ -2,6 +2,7 @@
 
 mod approval;
 mod enrollment;
+mod settlement;
 
 use countersign_proto::{envelope, statement_form::Statement};
 
@@ -39,5 +40,5 @@ impl<S: Statement + Clone> Table<S> {
 
 /// Every line of every table.
 pub(crate) fn cases() -> Vec<StatementCase> {
-    [enrollment::cases(), approval::cases()].into_iter().flatten().collect()
+    [enrollment::cases(), approval::cases(), settlement::cases()].into_iter().flatten().collect()
 }

@@ -1,5 +1,6 @@
 //! Receipts: which hold together, and for each part and field that does not, the refusal.
 
+mod codes;
 mod fields;
 mod swaps;
 mod tampered;
@@ -24,6 +25,18 @@ pub(crate) struct Knowledge {
 }
 
 impl Knowledge {
+    /// All that there is to know of [`Login::approved`].
+    fn all() -> Self {
+        Self {
+            server_id: None,
+            application_id: Some(APPLICATION_ID),
+            user_id: Some(USER_ID),
+            attempt_id: Some(ATTEMPT_ID),
+            purpose: Some(Purpose::Login),
+            min_key_version: Some(1),
+        }
+    }
+
     /// The pinned server.
     pub(crate) fn server_id(&self) -> String {
         self.server_id.clone().unwrap_or_else(server_id)
@@ -53,7 +66,10 @@ pub(crate) struct ReceiptCase {
 
 /// Every line of every table.
 pub(crate) fn cases() -> Vec<ReceiptCase> {
-    [good(), expected(), swaps::cases(), tampered::cases(), fields::cases()].into_iter().flatten().collect()
+    [good(), expected(), swaps::cases(), tampered::cases(), fields::cases(), codes::cases()]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 fn case(name: impl Into<String>, receipt: Receipt, refusal: impl Into<Option<Refusal>>) -> ReceiptCase {
@@ -85,14 +101,7 @@ fn other_server_id() -> String {
 
 /// What the verifier knows already, right and wrong.
 fn expected() -> Vec<ReceiptCase> {
-    let all = Knowledge {
-        server_id: None,
-        application_id: Some(APPLICATION_ID),
-        user_id: Some(USER_ID),
-        attempt_id: Some(ATTEMPT_ID),
-        purpose: Some(Purpose::Login),
-        min_key_version: Some(1),
-    };
+    let all = Knowledge::all();
     let line = |what: &str, login: Login, knowledge: Knowledge, refusal: Option<Refusal>| ReceiptCase {
         knowledge,
         ..case(format!("expected: {what}"), login.receipt(), refusal)

@@ -169,6 +169,7 @@ fn receipts() {
         let verified = receipt::verify(&expected.receipt, &expected.server_id, &known(&expected.expected))
             .unwrap_or_else(|refusal| panic!("{}: {refusal}", expected.name));
         assert_eq!(verified.settlement.state().as_str_name(), expected.state, "{}", expected.name);
+        assert_eq!(reasons::proof(&verified.by), expected.proof, "{}", expected.name);
         assert_eq!(verified.key_version, expected.key_version, "{}", expected.name);
     }
     for expected in &receipts.rejected {

@@ -129,6 +129,7 @@ pub(crate) struct AcceptedReceipt {
     pub(crate) expected: ExpectedValues,
     pub(crate) receipt: Receipt,
     pub(crate) state: String,
+    pub(crate) proof: String,
     pub(crate) key_version: u64,
 }
 

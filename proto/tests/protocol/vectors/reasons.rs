@@ -4,7 +4,7 @@ use countersign_proto::{
     envelope::EnvelopeFault,
     key::KeyFault,
     link::LinkFault,
-    receipt::{Part, Refusal},
+    receipt::{Part, Proof, Refusal},
     trust::ServerKeyFault,
 };
 use serde_json::{Value, json};
@@ -60,6 +60,14 @@ fn part(part: Part) -> &'static str {
     }
 }
 
+/// Whose word a receipt rests on.
+pub(super) fn proof(proof: &Proof) -> &'static str {
+    match proof {
+        Proof::Device { .. } => "device",
+        Proof::Server => "server",
+    }
+}
+
 pub(super) fn receipt(refusal: &Refusal) -> Value {
     let of_part = |reason: &str, which: Part| json!({ "reason": reason, "part": part(which) });
     let reason = match refusal {
@@ -71,6 +79,7 @@ pub(super) fn receipt(refusal: &Refusal) -> Value {
             return json!({ "reason": "envelope", "part": part(*which), "fault": envelope(fault) });
         }
         Refusal::Missing(which) => return of_part("missing", *which),
+        Refusal::Unexpected(which) => return of_part("unexpected", *which),
         Refusal::ServerKeyNotValid(which) => return of_part("server_key_not_valid", *which),
         Refusal::OtherServer(which) => return of_part("other_server", *which),
         Refusal::OtherChallenge(which) => return of_part("other_challenge", *which),

@@ -203,8 +203,10 @@ fn receipts() -> Receipts {
         } else {
             let verified = receipt::verify(&receipt, &server_id, &knowledge.expected()).expect("it holds");
             let state = verified.settlement.state().as_str_name().into();
+            let proof = reasons::proof(&verified.by).into();
             let key_version = verified.key_version;
-            vectors.accepted.push(AcceptedReceipt { name, server_id, expected, receipt, state, key_version });
+            let accepted = AcceptedReceipt { name, server_id, expected, receipt, state, proof, key_version };
+            vectors.accepted.push(accepted);
         }
     }
     vectors

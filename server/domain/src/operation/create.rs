@@ -2,8 +2,14 @@
 
 use std::time::Duration;
 
-use super::{AttemptTag, Loaded, Lookup, Open, Operation, Subject, Transition, Writes};
-use crate::{UnixTime, challenge::ChallengeRecord, id::ChallengeId};
+use super::{AttemptTag, Loaded, Lookup, Open, Operation, Subject, Transition, Writes, told};
+use crate::{
+    UnixTime,
+    challenge::{ChallengeRecord, Wakeup},
+    id::ChallengeId,
+    standing::{Holds, MayWake},
+    user::UserRecord,
+};
 
 /// How far a creation time that was signed may lie from the time of the commit.
 const CREATED_WITHIN: Duration = Duration::from_secs(2);
@@ -13,23 +19,32 @@ const CREATED_WITHIN: Duration = Duration::from_secs(2);
 pub struct Create {
     /// The attempt that asks.
     pub attempt: AttemptTag,
-    /// What to ask, pending. Without devices it only finds what the attempt asked before.
+    /// What to ask, pending. Without devices and codes it only finds what the attempt asked before.
     pub challenge: ChallengeRecord,
     /// Pending challenges that the user may have, this one among them.
     pub max_pending: usize,
+    /// Lock and block as they were copied elsewhere.
+    pub copy: Holds,
 }
 
 /// What came of asking.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CreateOutcome {
-    /// It is pending. These are superseded by it.
-    Created(Vec<ChallengeId>),
+    /// It is pending.
+    Created {
+        /// As it was stored: with whether its devices are to be woken.
+        challenge: Box<ChallengeRecord>,
+        /// These are superseded by it.
+        superseded: Vec<ChallengeId>,
+    },
     /// The attempt asked the same before: this is what it got.
     Repeated(Box<ChallengeRecord>),
     /// The attempt asked something else before.
     AttemptReused,
-    /// There is nobody to ask.
+    /// There is nobody to ask, and no code.
     NobodyToAsk,
+    /// There is nobody to ask, and codes are locked since then.
+    LockedOut(UnixTime),
     /// The time that is signed in it is too far from the time of the commit, or a device that was to be asked
     /// has been revoked meanwhile: begin again, with the devices as they are now.
     Stale,
@@ -56,8 +71,15 @@ impl Operation for Create {
                 }
             });
         }
+        user.standing.heed(self.copy);
         if self.challenge.asked.is_empty() {
-            return Transition::unchanged(CreateOutcome::NobodyToAsk);
+            match user.standing.locked_at {
+                _ if self.challenge.codes.kinds.is_empty() => {
+                    return Transition::unchanged(CreateOutcome::NobodyToAsk);
+                }
+                Some(locked_at) => return Transition::unchanged(CreateOutcome::LockedOut(locked_at)),
+                None => {}
+            }
         }
         let created_at = self.challenge.created_at;
         let is_off = created_at.since(now).max(now.since(created_at)) > CREATED_WITHIN;
@@ -66,13 +88,33 @@ impl Operation for Create {
         }
         user.prune(now);
         let superseded = user.open(&self.challenge, self.max_pending, now);
+        let challenge = ChallengeRecord { wakeup: self.wakeup(&mut user, now), ..self.challenge.clone() };
+        let told = told(&challenge, &user).into_owned();
         let writes = Writes {
             user: Some(user),
-            challenge: Some(self.challenge.clone()),
+            challenge: Some(challenge),
             attempt: Some(self.attempt),
             before: Some(created_at.plus(CREATED_WITHIN + Duration::from_millis(1))),
             ended: superseded.clone(),
+            concerns_devices: true,
         };
-        Transition { outcome: CreateOutcome::Created(superseded), writes }
+        Transition { outcome: CreateOutcome::Created { challenge: Box::new(told), superseded }, writes }
+    }
+}
+
+impl Create {
+    /// Whether the devices are to be woken; counted if so.
+    fn wakeup(&self, user: &mut UserRecord, now: UnixTime) -> Wakeup {
+        if self.challenge.asked.is_empty() {
+            return Wakeup::NoDevice;
+        }
+        match user.standing.may_wake(now) {
+            MayWake::Blocked => Wakeup::Blocked,
+            MayWake::HeldBack(until) => Wakeup::HeldBack { until },
+            MayWake::Yes => {
+                user.standing.woken(now);
+                Wakeup::Sending
+            }
+        }
     }
 }

@@ -7,7 +7,7 @@ use crate::{
     UnixTime,
     challenge::{AskedDevice, ChallengeRecord, DeviceTag},
     id::ChallengeId,
-    state::{Event, Settled, Verdict},
+    state::{Event, Settled, SettledBy, Verdict},
 };
 
 /// How far the time of a settlement that was signed beforehand may lie from the time of the commit.
@@ -77,6 +77,9 @@ impl Operation for Decide {
         };
         let first = open.challenge.state.is_pending()
             && open.happen(Event::Settle(self.verdict, self.settled(&open.challenge, &device, now)));
+        if first {
+            open.user.standing.answered(self.verdict.outcome(), now);
+        }
         open.commit(now, |challenge| DecideOutcome::Settled {
             accepted: challenge.state.is_answer_of(device.id, self.verdict),
             first,
@@ -90,14 +93,27 @@ impl Decide {
     /// that stepped back makes no receipt that refutes itself.
     fn settled(&self, challenge: &ChallengeRecord, device: &AskedDevice, now: UnixTime) -> Settled {
         let earliest = challenge.created_at.max(device.bound_at);
+        let (settled_at, settlement) = self.settlement.or_anew(&self.sign, challenge, earliest, now);
+        let by = SettledBy::Device { id: device.id, decision: self.decision.clone() };
+        Settled { by, settled_at, settlement }
+    }
+}
+
+impl Signed {
+    /// The settlement and its time, made anew with `sign` should its time not fit the commit at `now`. No settlement
+    /// is before `earliest`.
+    pub(super) fn or_anew(
+        &self,
+        sign: &SignSettlement,
+        challenge: &ChallengeRecord,
+        earliest: UnixTime,
+        now: UnixTime,
+    ) -> (UnixTime, Vec<u8>) {
         let settled_at = now.max(earliest);
-        let signed = &self.settlement;
-        let fits = signed.at.since(settled_at).max(settled_at.since(signed.at)) <= SIGNED_WITHIN
-            && signed.at >= earliest
-            && signed.at < challenge.expires_at;
-        let (settled_at, settlement) =
-            if fits { (signed.at, signed.envelope.clone()) } else { (settled_at, (self.sign)(settled_at)) };
-        Settled { device_id: device.id, settled_at, decision: self.decision.clone(), settlement }
+        let fits = self.at.since(settled_at).max(settled_at.since(self.at)) <= SIGNED_WITHIN
+            && self.at >= earliest
+            && self.at < challenge.expires_at;
+        if fits { (self.at, self.envelope.clone()) } else { (settled_at, sign(settled_at)) }
     }
 }
 

@@ -25,6 +25,7 @@ impl Operation for RevokeDevice {
         user.prune(now);
         user.revoke(self.device, now);
         let user = (user != loaded.user).then_some(user);
-        Transition { outcome: (), writes: Writes { user, ..Writes::default() } }
+        let concerns_devices = user.is_some();
+        Transition { outcome: (), writes: Writes { user, concerns_devices, ..Writes::default() } }
     }
 }

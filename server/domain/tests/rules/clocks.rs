@@ -5,12 +5,12 @@ use std::time::Duration;
 use countersign_domain::{
     UnixTime,
     challenge::{AskedDevice, READABLE_AFTER_EXPIRY},
-    operation::{Cancel, CreateOutcome, DecideOutcome, Fetch, Operation, RedeemOutcome, View},
+    operation::{Cancel, DecideOutcome, Fetch, Operation, RedeemOutcome, View},
     state::{Settled, State},
 };
 
 use crate::fixture::{
-    APPROVE, Store, application, at, challenge_id, create, decide, device, redeem, settlement, tag,
+    APPROVE, Store, application, at, challenge_id, create, decide, device, made, redeem, settlement, tag,
 };
 
 fn asked() -> Store {
@@ -49,7 +49,7 @@ fn whatever_saw_the_expiry_sealed_it_also_when_it_was_too_old_to_be_read() {
 #[test]
 fn one_that_had_expired_when_another_was_made_is_not_pending_again_beside_it() {
     let mut store = asked();
-    assert_eq!(store.run(&create(2, at(60)), at(60)), CreateOutcome::Created(Vec::new()));
+    assert_eq!(made(&store.run(&create(2, at(60)), at(60))), []);
     assert_eq!(state(&mut store, 1, at(30)), Some(State::Expired));
     assert_eq!(state(&mut store, 2, at(30)), Some(State::Pending));
 }

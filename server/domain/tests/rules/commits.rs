@@ -67,7 +67,7 @@ fn a_creation_rests_on_the_time_that_is_signed_in_it_and_ends_what_it_pushes_out
     let written = writes(&store, &next, at(11));
     let before = written.before.expect("it has an end");
     assert_eq!(written.ended, [challenge_id(1)]);
-    assert!(matches!(store.peek(&next, before.minus(MILLISECOND)), CreateOutcome::Created(_)));
+    assert!(matches!(store.peek(&next, before.minus(MILLISECOND)), CreateOutcome::Created { .. }));
     assert_eq!(store.peek(&next, before), CreateOutcome::Stale);
 }
 
@@ -81,4 +81,13 @@ fn what_has_come_to_pass_may_be_sealed_at_any_time() {
     assert_eq!((written.before, written.ended), (None, vec![challenge_id(1)]), "it was superseded");
     let written = writes(&asked(), &RevokeDevice { user: USER, device: tag(1) }, at(5));
     assert_eq!((written.before, written.ended), (None, Vec::new()), "a revocation");
+}
+
+#[test]
+fn devices_hear_of_what_is_new_and_of_revocations() {
+    let store = asked();
+    assert!(writes(&store, &create(2, at(10)), at(10)).concerns_devices);
+    assert!(writes(&store, &RevokeDevice { user: USER, device: tag(1) }, at(5)).concerns_devices);
+    let again = writes(&store, &create(1, at(0)), at(1));
+    assert!(again.is_empty() && !again.concerns_devices, "the same attempt is nothing new");
 }

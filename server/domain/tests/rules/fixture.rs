@@ -4,10 +4,15 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use countersign_domain::{
     UnixTime,
-    challenge::{AskedDevice, ChallengeRecord, DeviceTag},
-    id::{ApplicationId, ChallengeId, DeviceId, UserTag},
-    operation::{AttemptTag, Create, Decide, Loaded, Lookup, Operation, Redeem, Signed, Transition, Writes},
+    challenge::{AskedDevice, ChallengeRecord, DeviceTag, Wakeup},
+    code::{CodeFactor, CodeKind, Codes},
+    id::{ApplicationId, ChallengeId, CodeFactorId, DeviceId, UserTag},
+    operation::{
+        AttemptTag, Create, CreateOutcome, Decide, Finding, Loaded, Lookup, Operation, Redeem, SettleByCode,
+        Signed, Transition, VerifyCode, Writes,
+    },
     record,
+    standing::Holds,
     state::Verdict,
     user::UserRecord,
 };
@@ -97,9 +102,11 @@ pub(crate) fn create(n: u8, now: UnixTime) -> Create {
         expires_at,
         challenge: envelope.encode_to_vec(),
         asked: vec![device(1), device(2)],
+        codes: Codes { kinds: vec![CodeKind::Totp], wrong: 0 },
+        wakeup: Wakeup::Sending,
         state: countersign_domain::state::State::Pending,
     };
-    Create { attempt: AttemptTag([n; 32]), challenge, max_pending: 1 }
+    Create { attempt: AttemptTag([n; 32]), challenge, max_pending: 1, copy: Holds::default() }
 }
 
 /// What stands for a signed settlement: the verdict and the time that are signed in it.
@@ -116,6 +123,43 @@ pub(crate) fn decide(n: u64, device: u8, verdict: Verdict, signed_at: UnixTime) 
         decision: format!("{device} says {verdict:?}").into_bytes(),
         settlement: Signed { at: signed_at, envelope: settlement(verdict, signed_at) },
         sign: Arc::new(move |at| settlement(verdict, at)),
+    }
+}
+
+/// The code that device `n` shows.
+pub(crate) fn code_of(n: u8) -> CodeFactor {
+    CodeFactor { id: CodeFactorId::Device(device_id(n)), tag: tag(n) }
+}
+
+/// What stands for a settlement by a code: whether it let in, and the time that is signed in it.
+pub(crate) fn code_settlement(is_right: bool, at: UnixTime) -> Vec<u8> {
+    format!("a code, {is_right}, at {at}").into_bytes()
+}
+
+/// A code for challenge `n`: right, device `n`'s, or wrong; with a settlement that was signed at `signed_at`.
+pub(crate) fn verify_code(n: u64, right: Option<u8>, signed_at: UnixTime) -> VerifyCode {
+    let is_right = right.is_some();
+    let settlement = SettleByCode {
+        signed: Signed { at: signed_at, envelope: code_settlement(is_right, signed_at) },
+        sign: Arc::new(move |at| code_settlement(is_right, at)),
+    };
+    VerifyCode {
+        challenge: challenge_id(n),
+        application: application(),
+        kind: CodeKind::Totp,
+        finding: match right {
+            Some(device) => Finding::Right(code_of(device), settlement),
+            None => Finding::Wrong(settlement),
+        },
+        copy: Holds::default(),
+    }
+}
+
+/// What was superseded by a challenge that was made.
+pub(crate) fn made(outcome: &CreateOutcome) -> Vec<ChallengeId> {
+    match outcome {
+        CreateOutcome::Created { superseded, .. } => superseded.clone(),
+        other => panic!("nothing was made: {other:?}"),
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod attempts;
 mod clocks;
+mod codes;
 mod commits;
 mod fixture;
 mod outcomes;

@@ -10,14 +10,14 @@ use countersign_proto::statement::Purpose;
 
 use crate::fixture::{
     APPROVE, Store, VERDICTS, WRONG_CODE, application, at, attempt_id, challenge_id, create, decide, redeem,
-    tag,
+    tag, verify_code,
 };
 
 /// A way to settle challenge 1, and the time it leaves behind.
 type Settle = fn(&mut Store) -> UnixTime;
 
 /// Every state that a challenge can come to, by the edge that leads there.
-const EDGES: [(&str, Settle); 8] = [
+const EDGES: [(&str, Settle); 10] = [
     ("pending", |_| at(10)),
     ("settle: approve", |store| answer(store, APPROVE)),
     ("settle: wrong match code", |store| answer(store, WRONG_CODE)),
@@ -32,6 +32,16 @@ const EDGES: [(&str, Settle); 8] = [
         at(10)
     }),
     ("expire", |_| at(60)),
+    ("code: right", |store| {
+        store.run(&verify_code(1, Some(2), at(10)), at(10));
+        at(10)
+    }),
+    ("code: one too many", |store| {
+        for _ in 0..5 {
+            store.run(&verify_code(1, None, at(10)), at(10));
+        }
+        at(10)
+    }),
 ];
 
 fn answer(store: &mut Store, verdict: Verdict) -> UnixTime {
@@ -57,7 +67,7 @@ fn word(state: &State) -> (&'static str, Option<Denial>) {
     }
 }
 
-const STATES: [(&str, Option<Denial>); 8] = [
+const STATES: [(&str, Option<Denial>); 10] = [
     ("pending", None),
     ("approved", None),
     ("denied", Some(Denial::WrongMatchCode)),
@@ -66,6 +76,8 @@ const STATES: [(&str, Option<Denial>); 8] = [
     ("cancelled", None),
     ("superseded", None),
     ("expired", None),
+    ("approved", None),
+    ("denied", Some(Denial::TooManyCodes)),
 ];
 
 #[test]
@@ -140,7 +152,7 @@ fn redeem_takes_an_approval_once_and_is_told_what_else_it_is() {
         let told = store.run(&redeem(1, 1), now);
         match &told {
             RedeemOutcome::Redeemed(challenge) => {
-                assert_eq!(edge, "settle: approve");
+                assert!(["settle: approve", "code: right"].contains(&edge));
                 let State::Approved { redeemed_at, .. } = &challenge.state else { panic!("{edge}") };
                 assert_eq!(*redeemed_at, Some(now));
                 let last = now.plus(countersign_domain::challenge::REDEEM_WITHIN);

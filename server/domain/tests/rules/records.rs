@@ -2,10 +2,12 @@
 
 use countersign_domain::{
     UnixTime,
-    challenge::{AskedDevice, ChallengeRecord, DeviceTag},
-    id::{ApplicationId, ChallengeId, DeviceId},
+    challenge::{AskedDevice, ChallengeRecord, DeviceTag, Wakeup},
+    code::{CodeFactor, CodeKind, Codes},
+    id::{ApplicationId, ChallengeId, CodeFactorId, DeviceId, OtpId, RecoveryId},
     record::{InvalidRecord, decode, encode},
-    state::{Denial, Settled, State},
+    standing::Standing,
+    state::{Denial, Settled, SettledBy, State},
     user::{OpenChallenge, Tombstone, UserRecord},
 };
 use proptest::{collection::vec, prelude::*};
@@ -15,18 +17,66 @@ fn times() -> impl Strategy<Value = UnixTime> {
 }
 
 fn settled() -> impl Strategy<Value = Settled> {
-    (any::<[u64; 2]>(), times(), vec(any::<u8>(), 0..400), vec(any::<u8>(), 0..400)).prop_map(
-        |([head, random], settled_at, decision, settlement)| Settled {
-            device_id: DeviceId::new(head, random),
-            settled_at,
-            decision,
-            settlement,
+    let device = (any::<[u64; 2]>(), vec(any::<u8>(), 0..400)).prop_map(|([head, random], decision)| {
+        SettledBy::Device { id: DeviceId::new(head, random), decision }
+    });
+    let code = (factors(), any::<[u8; 32]>())
+        .prop_map(|(id, tag)| SettledBy::Code(CodeFactor { id, tag: DeviceTag(tag) }));
+    let by = prop_oneof![device, code, Just(SettledBy::Server)];
+    (by, times(), vec(any::<u8>(), 0..400)).prop_map(|(by, settled_at, settlement)| Settled {
+        by,
+        settled_at,
+        settlement,
+    })
+}
+
+fn factors() -> impl Strategy<Value = CodeFactorId> {
+    let ids = |[head, random]: [u64; 2]| {
+        [
+            CodeFactorId::Totp(OtpId::new(head, random)),
+            CodeFactorId::Device(DeviceId::new(head, random)),
+            CodeFactorId::Recovery(RecoveryId::new(head, random)),
+        ]
+    };
+    (any::<[u64; 2]>(), 0..3_usize).prop_map(move |(random, n)| ids(random)[n])
+}
+
+fn wakeups() -> impl Strategy<Value = Wakeup> {
+    times().prop_flat_map(|until| {
+        prop::sample::select(vec![
+            Wakeup::Sending,
+            Wakeup::NoDevice,
+            Wakeup::HeldBack { until },
+            Wakeup::Blocked,
+        ])
+    })
+}
+
+fn standings() -> impl Strategy<Value = Standing> {
+    let times_or_none = || prop::option::of(times());
+    let since = (times_or_none(), times_or_none(), times_or_none(), times_or_none(), times_or_none());
+    (any::<u32>(), vec(times(), 0..5), since).prop_map(
+        |(failures, unanswered, (locked_at, push_blocked_at, unlocked_at, held_back_until, noted_at))| {
+            Standing {
+                failures,
+                locked_at,
+                push_blocked_at,
+                unlocked_at,
+                unanswered,
+                held_back_until,
+                noted_at,
+            }
         },
     )
 }
 
 fn states() -> impl Strategy<Value = State> {
-    let reasons = prop::sample::select(vec![Denial::NotMe, Denial::Mistake, Denial::WrongMatchCode]);
+    let reasons = prop::sample::select(vec![
+        Denial::NotMe,
+        Denial::Mistake,
+        Denial::WrongMatchCode,
+        Denial::TooManyCodes,
+    ]);
     let ends = vec![State::Pending, State::Cancelled, State::Superseded, State::Expired];
     prop_oneof![
         prop::sample::select(ends),
@@ -53,16 +103,22 @@ fn devices() -> impl Strategy<Value = AskedDevice> {
 
 fn challenges() -> impl Strategy<Value = ChallengeRecord> {
     let fields = (any::<u64>(), any::<[u8; 32]>(), times(), times());
-    (fields, vec(any::<u8>(), 0..700), vec(devices(), 0..10), states()).prop_map(
-        |((random, request_sha256, created_at, expires_at), challenge, asked, state)| ChallengeRecord {
-            id: ChallengeId::new(7, random),
-            application_id: ApplicationId::new(random, 7),
-            request_sha256,
-            created_at,
-            expires_at,
-            challenge,
-            asked,
-            state,
+    let kinds = prop::sample::subsequence(vec![CodeKind::Totp, CodeKind::Recovery], 0..=2);
+    let codes = (kinds, any::<u32>()).prop_map(|(kinds, wrong)| Codes { kinds, wrong });
+    (fields, vec(any::<u8>(), 0..700), vec(devices(), 0..10), codes, wakeups(), states()).prop_map(
+        |((random, request_sha256, created_at, expires_at), challenge, asked, codes, wakeup, state)| {
+            ChallengeRecord {
+                id: ChallengeId::new(7, random),
+                application_id: ApplicationId::new(random, 7),
+                request_sha256,
+                created_at,
+                expires_at,
+                challenge,
+                asked,
+                codes,
+                wakeup,
+                state,
+            }
         },
     )
 }
@@ -73,7 +129,8 @@ fn users() -> impl Strategy<Value = UserRecord> {
     });
     let tombstones =
         (any::<[u8; 32]>(), times()).prop_map(|(tag, until)| Tombstone { tag: DeviceTag(tag), until });
-    (vec(open, 0..10), vec(tombstones, 0..10)).prop_map(|(open, tombstones)| UserRecord { open, tombstones })
+    (vec(open, 0..10), vec(tombstones, 0..10), standings())
+        .prop_map(|(open, tombstones, standing)| UserRecord { open, tombstones, standing })
 }
 
 proptest! {
@@ -87,9 +144,9 @@ proptest! {
 
     #[test]
     fn another_format_is_refused_by_its_number(user in users(), format: u8) {
-        prop_assume!(format != 1);
+        prop_assume!(format != 1 && format != 2);
         let mut bytes = encode(&user);
-        prop_assert_eq!(bytes[0], 1);
+        prop_assert_eq!(bytes[0], 2);
         bytes[0] = format;
         prop_assert_eq!(decode::<UserRecord>(&bytes), Err(InvalidRecord::Format(format)));
     }
@@ -108,7 +165,10 @@ proptest! {
         let _ = decode::<ChallengeRecord>(&bytes);
         let mut bytes = bytes;
         bytes.insert(0, 1);
-        let _ = decode::<UserRecord>(&bytes);
-        let _ = decode::<ChallengeRecord>(&bytes);
+        for format in [1, 2] {
+            bytes[0] = format;
+            let _ = decode::<UserRecord>(&bytes);
+            let _ = decode::<ChallengeRecord>(&bytes);
+        }
     }
 }

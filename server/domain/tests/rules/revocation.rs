@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use countersign_domain::{
     UnixTime,
-    operation::{CreateOutcome, DecideOutcome, Fetch, RedeemOutcome, RevokeDevice, View},
+    operation::{DecideOutcome, Fetch, RedeemOutcome, RevokeDevice, View},
     state::State,
     user::TOMBSTONE_STANDS,
 };
 
-use crate::fixture::{APPROVE, Store, USER, VERDICTS, at, challenge_id, create, decide, redeem, tag};
+use crate::fixture::{APPROVE, Store, USER, VERDICTS, at, challenge_id, create, decide, made, redeem, tag};
 
 fn revoke(n: u8) -> RevokeDevice {
     RevokeDevice { user: USER, device: tag(n) }
@@ -94,7 +94,7 @@ fn a_tombstone_forgotten_by_a_clock_that_ran_ahead_leaves_nothing_to_answer() {
     let ahead = at(1).plus(TOMBSTONE_STANDS);
     let mut fresh = create(2, ahead);
     fresh.challenge.asked.remove(0);
-    assert_eq!(store.run(&fresh, ahead), CreateOutcome::Created(Vec::new()));
+    assert_eq!(made(&store.run(&fresh, ahead)), []);
     assert!(!store.user().is_revoked(tag(1)));
     let told = store.run(&decide(1, 1, APPROVE, at(2)), at(2));
     assert!(matches!(told, DecideOutcome::Settled { accepted: false, first: false, .. }), "{told:?}");

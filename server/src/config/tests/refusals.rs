@@ -165,6 +165,10 @@ const FILES: &[(&str, &str)] = &[
          10",
     ),
     (
+        "[limits]\nopen_streams = 10\nopen_streams_per_address = 11",
+        "FILE, line 3: limits.open_streams_per_address = 11: must be at most limits.open_streams, which is 10",
+    ),
+    (
         "[apns]\nkey_id = \"ABC1234567\"",
         "FILE, line 2: apns.key_id = \"ABC1234567\": needs apns.private_key_file, which is not set: push \
          through APNs takes private_key_file, key_id, team_id and topics together",

@@ -72,9 +72,12 @@ impl Challenges for RedisStore {
         commands
             .pexpire(&key, i64::try_from(commit::longest_life().as_millis()).unwrap_or(i64::MAX))
             .ignore();
+        commands.smembers(self.keys.watching_deliveries(challenge.user()));
         Box::pin(async move {
-            let noted = self.asked(&commands).await;
-            noted.map_err(|failure| self.told("challenges.note_delivery", &failure))
+            let noted: Result<(Vec<String>,), _> = self.asked(&commands).await;
+            let (watching,) = noted.map_err(|failure| self.told("challenges.note_delivery", &failure))?;
+            self.tell_of_delivery(&watching, challenge).await;
+            Ok(())
         })
     }
 

@@ -3,13 +3,14 @@
 use std::{sync::LazyLock, time::Duration};
 
 use countersign_domain::{
-    UnixTime, challenge::ChallengeRecord, id::ChallengeId, operation::Writes, record, user,
+    UnixTime, challenge::ChallengeRecord, id::UserTag, operation::Writes, record, user,
 };
 use redis::{Script, ScriptInvocation};
 
 use super::{
     Snapshot,
     keys::Keys,
+    message,
     versioned::{Version, VersionedUser},
 };
 
@@ -46,9 +47,10 @@ pub(super) fn invocation(
     call.arg(snapshot.now.minus(COMMIT_WITHIN).as_millis());
     let latest = snapshot.now.plus(COMMIT_WITHIN);
     call.arg(writes.before.map_or(latest, |before| before.min(latest)).as_millis());
-    call.arg(keys.channels()).arg(writes.ended.len());
-    for ended in &writes.ended {
-        call.arg(message(*ended));
+    let messages = messages(writes, user);
+    call.arg(keys.channels()).arg(messages.len());
+    for message in messages {
+        call.arg(message);
     }
     call.arg(VersionedUser::encode(new, keep_until, user_record)).arg(keep_until.as_millis());
     if let (Some(challenge), Some(end)) = (&writes.challenge, end) {
@@ -66,9 +68,10 @@ fn version(version: &Version) -> &[u8] {
     version.as_ref().map_or(&[], |version| version.as_slice())
 }
 
-/// What servers tell each other of a challenge that is pending no more.
-pub(super) fn message(ended: ChallengeId) -> String {
-    ended.to_string()
+/// What the servers that wait for the user are told.
+fn messages(writes: &Writes, user: UserTag) -> Vec<String> {
+    let ends = writes.ended.iter().map(|ended| message::of_end(*ended));
+    ends.chain(writes.concerns_devices.then(|| message::of_devices(user))).collect()
 }
 
 /// Until when what lies beside a challenge is kept where the challenge itself is not at hand.

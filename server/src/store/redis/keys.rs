@@ -49,6 +49,11 @@ impl Keys {
         self.key(user, 'w', &user.0.to_be_bytes())
     }
 
+    /// The servers where somebody watches how far the wake-ups for this user's challenges come.
+    pub(super) fn watching_deliveries(&self, user: UserTag) -> String {
+        self.key(user, 'd', &user.0.to_be_bytes())
+    }
+
     /// A key of no user, to try things on.
     pub(super) fn probe(&self, name: &str) -> String {
         format!("{}{{000}}probe:{name}", self.prefix)
@@ -80,6 +85,7 @@ mod tests {
             keys.attempt(user, AttemptTag([7; 32])),
             keys.deliveries(challenge),
             keys.waiting(user),
+            keys.watching_deliveries(user),
         ];
         for key in &all {
             assert!(key.starts_with("countersign:{3ff}"), "{key}");

@@ -14,9 +14,9 @@ use redis::{
 use tokio::time::{interval, timeout};
 use tokio_stream::StreamExt as _;
 
-use super::{RedisStore, failure::described};
+use super::{RedisStore, failure::described, message};
 use crate::store::{
-    StoreFuture,
+    StoreError, StoreFuture,
     wakeups::{Wakeup, Wakeups},
 };
 
@@ -26,22 +26,19 @@ const PING_EVERY: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_millis(250);
 /// How long subscribing may take.
 const SUBSCRIBE_WITHIN: Duration = Duration::from_secs(2);
-/// How long a server is told of a user's challenges once it has asked for it: longer than a call waits, or a
-/// push is tried again.
-const WATCHED_FOR: Duration = Duration::from_mins(11);
+/// How long a server is told of a user's challenges once it has asked for it: longer than a stream lives, a call
+/// waits, or a push is tried again.
+const WATCHED_FOR: Duration = Duration::from_mins(16);
 /// What a server sends itself to see whether its channel works.
 const PING: &str = "";
 
 impl Wakeups for RedisStore {
     fn watch(&self, user: UserTag) -> StoreFuture<'_, ()> {
-        let key = self.keys.waiting(user);
-        let mut commands = Pipeline::new();
-        commands.sadd(&key, &self.server).ignore();
-        commands.pexpire(&key, i64::try_from(WATCHED_FOR.as_millis()).unwrap_or(i64::MAX)).ignore();
-        Box::pin(async move {
-            let asked = self.link.pipeline(&commands, self.link.deadline()).await;
-            asked.map_err(|failure| self.told("wakeups.watch", &failure))
-        })
+        Box::pin(self.join(self.keys.waiting(user), "wakeups.watch"))
+    }
+
+    fn watch_deliveries(&self, user: UserTag) -> StoreFuture<'_, ()> {
+        Box::pin(self.join(self.keys.watching_deliveries(user), "wakeups.watch_deliveries"))
     }
 
     fn listen<'a>(
@@ -55,6 +52,28 @@ impl Wakeups for RedisStore {
 }
 
 impl RedisStore {
+    /// Puts this server into a set of those that are told of something.
+    async fn join(&self, set: String, operation: &'static str) -> Result<(), StoreError> {
+        let mut commands = Pipeline::new();
+        commands.sadd(&set, &self.server).ignore();
+        commands.pexpire(&set, i64::try_from(WATCHED_FOR.as_millis()).unwrap_or(i64::MAX)).ignore();
+        let asked = self.link.pipeline(&commands, self.link.deadline()).await;
+        asked.map_err(|failure| self.told(operation, &failure))
+    }
+
+    /// Tells `servers`, but for this one, that a wake-up for a challenge has come farther. Only informs: who misses it
+    /// reads it with the next change.
+    pub(super) async fn tell_of_delivery(&self, servers: &[String], challenge: ChallengeId) {
+        let mut messages = Pipeline::new();
+        for server in servers.iter().filter(|server| **server != self.server) {
+            let channel = format!("{}{server}", self.keys.channels());
+            messages.publish(channel, message::of_delivery(challenge)).ignore();
+        }
+        if !messages.is_empty() {
+            let _: Result<(), _> = self.link.pipeline(&messages, self.link.deadline()).await;
+        }
+    }
+
     /// While the link was down calls may have failed to read, so they read again now that it is up.
     async fn tell_of_new_connections(&self, tell: &(dyn Fn(Wakeup) + Send + Sync)) {
         let mut ups = self.link.ups();
@@ -98,9 +117,8 @@ impl RedisStore {
     /// Passes messages on until the channel brings no more: the connection broke, or pings are missed.
     async fn pass_on(&self, mut messages: PubSubStream, tell: &(dyn Fn(Wakeup) + Send + Sync)) {
         while let Ok(Some(message)) = timeout(2 * PING_EVERY, messages.next()).await {
-            let challenge = std::str::from_utf8(message.get_payload_bytes()).ok();
-            if let Some(challenge) = challenge.and_then(|text| text.parse::<ChallengeId>().ok()) {
-                tell(Wakeup::Ended(challenge));
+            if let Some(wakeup) = message::read(message.get_payload_bytes()) {
+                tell(wakeup);
             }
         }
     }

@@ -117,7 +117,7 @@ fn load(connection: &Connection, subject: Subject) -> Outcome<Loaded> {
 }
 
 /// The record in a column, if there is one.
-fn decoded<T: serde::de::DeserializeOwned>(row: &Row<'_>, column: usize) -> Outcome<Option<T>> {
+fn decoded<T: record::Record>(row: &Row<'_>, column: usize) -> Outcome<Option<T>> {
     let bytes = row.get_ref(column)?.as_blob_or_null().map_err(|_| Failure::Damaged("a record"))?;
     Ok(bytes.map(record::decode).transpose()?)
 }

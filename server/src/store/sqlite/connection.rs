@@ -27,6 +27,19 @@ pub enum OpenError {
         /// The newest that this server knows.
         known: i32,
     },
+    /// Made by an earlier version, and whoever opens it may not change that.
+    #[error(
+        "the database {path} has schema {found}, made by an older Countersign; this one needs schema {known}: stop \
+         the older server and start this version's once, which brings the database up to date"
+    )]
+    OlderSchema {
+        /// The file.
+        path: PathBuf,
+        /// Its schema.
+        found: i32,
+        /// The one that is needed.
+        known: i32,
+    },
     /// Another program's.
     #[error("{path} is a database of another program; give Countersign a data directory of its own")]
     Foreign {
@@ -66,6 +79,8 @@ pub(super) struct Opener<'a> {
     /// `None`: in memory.
     pub(super) path: Option<&'a Path>,
     pub(super) busy_timeout: Duration,
+    /// Whether an older layout is brought up to date.
+    pub(super) migrate: bool,
 }
 
 impl Opener<'_> {
@@ -83,19 +98,32 @@ impl Opener<'_> {
             self.keep_log(&connection)?;
         }
         let is_new = schema::create(&mut connection).map_err(|source| self.sql(source))?;
+        if self.migrate {
+            schema::migrate(&mut connection).map_err(|source| self.sql(source))?;
+        }
         // Another process, of another version, may have been faster to make it.
         self.refuse_others(&connection)?;
+        self.refuse_older(&connection)?;
         Ok((connection, is_new))
     }
 
     fn refuse_others(&self, connection: &Connection) -> Result<(), OpenError> {
         match schema::contents(connection).map_err(|source| self.sql(source))? {
-            Contents::Empty | Contents::Ours => Ok(()),
+            Contents::Empty | Contents::Ours | Contents::Older(_) => Ok(()),
             Contents::Newer(found) => {
                 let known = schema::VERSION;
                 Err(OpenError::NewerSchema { path: self.shown(), found, known })
             }
             Contents::Foreign => Err(OpenError::Foreign { path: self.shown() }),
+        }
+    }
+
+    fn refuse_older(&self, connection: &Connection) -> Result<(), OpenError> {
+        match schema::contents(connection).map_err(|source| self.sql(source))? {
+            Contents::Older(found) => {
+                Err(OpenError::OlderSchema { path: self.shown(), found, known: schema::VERSION })
+            }
+            _ => Ok(()),
         }
     }
 

@@ -4,7 +4,11 @@ mod row;
 
 use std::time::Duration;
 
-use countersign_domain::{UnixTime, challenge::DeviceTag, id::DeviceId};
+use countersign_domain::{
+    UnixTime,
+    challenge::DeviceTag,
+    id::{DeviceId, FactorId},
+};
 use countersign_proto::{common::PushState, statement::PushTarget};
 use rusqlite::{Connection, params};
 
@@ -12,6 +16,8 @@ use self::row::written;
 pub(super) use self::row::{by_id, count_in_use};
 use super::{
     SqliteStore,
+    admission::had_factors,
+    codes::{Summary, forget_user_codes, in_use as codes_in_use, summary},
     columns::{all, execute, optional, parsed, time},
     enrollments::{forget_user_enrollments, supersede_open},
     failure::Outcome,
@@ -31,9 +37,10 @@ impl Devices for SqliteStore {
         self.read("devices.of_user", move |connection, _| {
             let params = [&user.application.to_string(), &user.user_id];
             let mut devices = all(connection, row::EVER_BOUND, params, row::device)?;
-            let had_factors = !devices.is_empty();
+            let had_factors = !devices.is_empty() || had_factors(connection, &user)?;
             devices.retain(|device| device.revoked_at.is_none());
-            Ok(UserDevices { devices, had_factors })
+            let Summary { totp, recovery, holds } = summary(connection, &user)?;
+            Ok(UserDevices { devices, had_factors, totp, recovery, holds })
         })
     }
 
@@ -53,7 +60,7 @@ impl Devices for SqliteStore {
                 .filter(|row| row.user == user && row.public_key == public_key && row.bound.is_some());
             let Some(row) = found else { return Ok(RevokeOutcome::NotFound) };
             let revoked_at = row.revoked_at.unwrap_or(now);
-            let due = TombstoneDue { device, user: device.user(), tag, revoked_at };
+            let due = TombstoneDue { factor: FactorId::Device(device), user: device.user(), tag, revoked_at };
             if row.revoked_at.is_none() {
                 let update = "UPDATE devices SET revoked_at = ?2 WHERE id = ?1 AND revoked_at IS NULL";
                 execute(connection, update, params![device.to_string(), now.as_millis()])?;
@@ -64,20 +71,22 @@ impl Devices for SqliteStore {
         })
     }
 
-    fn delete_user(&self, user: UserKey, devices: Vec<TombstoneDue>) -> StoreFuture<'_, bool> {
+    fn delete_user(&self, user: UserKey, factors: Vec<TombstoneDue>) -> StoreFuture<'_, bool> {
         self.write("devices.delete_user", move |connection, now| {
             let params = [&user.application.to_string(), &user.user_id];
             let in_use = "SELECT id FROM devices WHERE application_id = ?1 AND user_id = ?2
                 AND bound_at IS NOT NULL AND revoked_at IS NULL";
-            let in_use: Vec<DeviceId> = all(connection, in_use, params, |row| parsed(row, 0))?;
-            if !in_use.iter().all(|id| devices.iter().any(|due| due.device == *id)) {
+            let mut in_use: Vec<FactorId> = all(connection, in_use, params, |row| parsed(row, 0))?;
+            in_use.extend(codes_in_use(connection, &user)?);
+            if !in_use.iter().all(|id| factors.iter().any(|due| due.factor == *id)) {
                 return Ok(false);
             }
-            for due in &devices {
+            for due in &factors {
                 let revoked_at = due.revoked_at.max(now);
                 mark_due(connection, &TombstoneDue { revoked_at, ..due.clone() })?;
             }
             forget_user_enrollments(connection, &user)?;
+            forget_user_codes(connection, &user)?;
             let forget = "DELETE FROM devices WHERE application_id = ?1 AND user_id = ?2";
             execute(connection, forget, params)?;
             Ok(true)
@@ -86,19 +95,19 @@ impl Devices for SqliteStore {
 
     fn tombstones_due(&self) -> StoreFuture<'_, Vec<TombstoneDue>> {
         self.read("devices.tombstones_due", |connection, _| {
-            let due = "SELECT device_id, device_tag, revoked_at FROM tombstones_due ORDER BY revoked_at";
+            let due = "SELECT factor_id, tag, revoked_at FROM tombstones_due ORDER BY revoked_at";
             all(connection, due, [], |row| {
-                let device: DeviceId = parsed(row, 0)?;
+                let factor: FactorId = parsed(row, 0)?;
                 let tag = DeviceTag(row.get(1)?);
-                Ok(TombstoneDue { device, user: device.user(), tag, revoked_at: time(row, 2)? })
+                Ok(TombstoneDue { factor, user: factor.user(), tag, revoked_at: time(row, 2)? })
             })
         })
     }
 
-    fn tombstone_stands(&self, device: DeviceId) -> StoreFuture<'_, ()> {
+    fn tombstone_stands(&self, factor: FactorId) -> StoreFuture<'_, ()> {
         self.write("devices.tombstone_stands", move |connection, _| {
-            let done = "DELETE FROM tombstones_due WHERE device_id = ?1";
-            execute(connection, done, [device.to_string()]).map(|_| ())
+            let done = "DELETE FROM tombstones_due WHERE factor_id = ?1";
+            execute(connection, done, [factor.to_string()]).map(|_| ())
         })
     }
 
@@ -166,10 +175,10 @@ fn is_seen_before(connection: &Connection, device: DeviceId, hour: UnixTime) -> 
     Ok(optional(connection, older, params, |_| Ok(()))?.is_some())
 }
 
-fn mark_due(connection: &Connection, due: &TombstoneDue) -> Outcome<()> {
-    let insert = "INSERT INTO tombstones_due (device_id, device_tag, revoked_at) VALUES (?1, ?2, ?3)
-        ON CONFLICT (device_id) DO NOTHING";
-    let params = params![due.device.to_string(), due.tag.0, due.revoked_at.as_millis()];
+pub(super) fn mark_due(connection: &Connection, due: &TombstoneDue) -> Outcome<()> {
+    let insert = "INSERT INTO tombstones_due (factor_id, tag, revoked_at) VALUES (?1, ?2, ?3)
+        ON CONFLICT (factor_id) DO NOTHING";
+    let params = params![due.factor.to_string(), due.tag.0, due.revoked_at.as_millis()];
     execute(connection, insert, params).map(|_| ())
 }
 

@@ -1,5 +1,6 @@
 //! Enrolments under way.
 
+mod confirm;
 mod row;
 mod take;
 
@@ -8,22 +9,27 @@ use std::time::Duration;
 use countersign_domain::{
     UnixTime,
     enrollment::{Event, State},
-    id::{ApplicationId, DeviceId, EnrollmentId},
+    id::{ApplicationId, DeviceId, EnrollmentId, FactorId},
 };
-use rusqlite::{Connection, params};
+use countersign_proto::common::FactorType;
+use rusqlite::Connection;
 
-use self::row::{By, Found, find, open_of_user, set_state};
+use self::row::{By, Found, admission, find, open_of_user, set_state};
 use super::{
     SqliteStore,
+    admission::{Admission, admit, had_factors, use_up},
+    codes::{count_confirmed_totp, insert_totp},
     columns::{all, execute, optional},
     devices::count_in_use,
     failure::Outcome,
 };
 use crate::store::{
     StoreFuture,
-    devices::{Bound, DeviceRow, UserKey},
+    codes::MAX_TOTP_SECRETS,
+    devices::{Bound, UserKey},
     enrollments::{
-        ConfirmOutcome, EnrollmentRow, Enrollments, MAX_DEVICES, NewEnrollment, TakeOutcome, Taking,
+        ConfirmOutcome, EnrollmentRow, Enrollments, MAX_DEVICES, NewEnrollment, NewFactor, StartOutcome,
+        TakeOutcome, Taking,
     },
 };
 
@@ -33,7 +39,7 @@ const KEPT_AFTER_EXPIRY: Duration = Duration::from_hours(24);
 const CLEANED_AT_ONCE: i64 = 200;
 
 impl Enrollments for SqliteStore {
-    fn start(&self, enrollment: NewEnrollment) -> StoreFuture<'_, bool> {
+    fn start(&self, enrollment: NewEnrollment) -> StoreFuture<'_, StartOutcome> {
         self.write("enrollments.start", move |connection, now| start(connection, &enrollment, now))
     }
 
@@ -70,7 +76,24 @@ impl Enrollments for SqliteStore {
         self.write("enrollments.confirm", move |connection, now| {
             let found = sealed(connection, By::Id(enrollment), now)?;
             match found.filter(|row| row.user.application == application) {
-                Some(row) => confirm(connection, row, public_key, code_is_right.then_some(&bound)),
+                Some(row) => {
+                    confirm::confirm(connection, row, public_key, code_is_right.then_some(&bound), now)
+                }
+                None => Ok(ConfirmOutcome::NotFound),
+            }
+        })
+    }
+
+    fn confirm_totp(
+        &self,
+        application: ApplicationId,
+        enrollment: EnrollmentId,
+        step: Option<u64>,
+    ) -> StoreFuture<'_, ConfirmOutcome> {
+        self.write("enrollments.confirm_totp", move |connection, now| {
+            let found = sealed(connection, By::Id(enrollment), now)?;
+            match found.filter(|row| row.user.application == application) {
+                Some(row) => confirm::confirm_totp(connection, row, step, now),
                 None => Ok(ConfirmOutcome::NotFound),
             }
         })
@@ -138,64 +161,94 @@ pub(super) fn supersede_open(connection: &Connection, user: &UserKey, now: UnixT
     Ok(())
 }
 
+/// Ends the open enrolments of a user that rest on nothing but that there was no factor yet, `but` this one.
+pub(super) fn supersede_without_admission(
+    connection: &Connection,
+    user: &UserKey,
+    but: Option<EnrollmentId>,
+    now: UnixTime,
+) -> Outcome<()> {
+    for mut row in open_of_user(connection, user)?.into_iter().filter(|row| Some(row.id) != but) {
+        if admission(connection, row.id)? == Admission::FirstFactor {
+            let state = row.state.at(now, row.expires_at).after(Event::Supersede);
+            move_to(connection, &mut row, state)?;
+        }
+    }
+    Ok(())
+}
+
+/// Uses up what an enrolment that is about to be completed rests on. `false`: it has been used elsewhere.
+fn may_complete(connection: &Connection, row: &EnrollmentRow, now: UnixTime) -> Outcome<bool> {
+    let is_first = !had_factors(connection, &row.user)?;
+    let admission = admission(connection, row.id)?;
+    let may = use_up(connection, &row.user, admission, &row.id.to_string(), now)?;
+    if may && is_first {
+        supersede_without_admission(connection, &row.user, Some(row.id), now)?;
+    }
+    Ok(may)
+}
+
+/// Whether the user has as many factors of this type as allowed.
+fn is_full(connection: &Connection, user: &UserKey, factor_type: FactorType) -> Outcome<bool> {
+    Ok(match factor_type {
+        FactorType::Totp => count_confirmed_totp(connection, user)? >= MAX_TOTP_SECRETS,
+        _ => count_in_use(connection, user)? >= MAX_DEVICES,
+    })
+}
+
 /// Forgets every enrolment of a user.
 pub(super) fn forget_user_enrollments(connection: &Connection, user: &UserKey) -> Outcome<()> {
     let forget = "DELETE FROM enrollments WHERE application_id = ?1 AND user_id = ?2";
     execute(connection, forget, [&user.application.to_string(), &user.user_id]).map(|_| ())
 }
 
-fn start(connection: &Connection, new: &NewEnrollment, now: UnixTime) -> Outcome<bool> {
+fn start(connection: &Connection, new: &NewEnrollment, now: UnixTime) -> Outcome<StartOutcome> {
     if row::exists(connection, new)? {
         // This very call was made before, and its answer was lost.
-        return Ok(true);
+        return Ok(StartOutcome::Started);
     }
-    if count_in_use(connection, &new.user)? >= MAX_DEVICES {
-        return Ok(false);
-    }
-    supersede_open(connection, &new.user, now)?;
-    row::insert(connection, new)?;
-    Ok(true)
-}
-
-/// `bound` is there when the code was right.
-fn confirm(
-    connection: &Connection,
-    mut row: EnrollmentRow,
-    public_key: [u8; 32],
-    bound: Option<&Bound>,
-) -> Outcome<ConfirmOutcome> {
-    let device = match &row.device {
-        Some(device) if device.public_key == public_key => device.id,
-        _ => return Ok(ConfirmOutcome::Confirmed(Box::new(row))),
+    let Some(admission) = admit(connection, &new.user, new.authorization, now)? else {
+        return Ok(StartOutcome::StepUpRequired);
     };
-    let is_awaited = matches!(row.state, State::Confirming { .. });
-    if let Some(bound) = bound.filter(|_| is_awaited) {
-        if count_in_use(connection, &row.user)? >= MAX_DEVICES {
-            let superseded = row.state.after(Event::Supersede);
-            move_to(connection, &mut row, superseded)?;
-            return Ok(ConfirmOutcome::TooManyDevices);
-        }
-        let bind = "UPDATE devices SET bound_at = ?2, binding = ?3 WHERE id = ?1 AND bound_at IS NULL";
-        execute(connection, bind, params![device.to_string(), bound.at.as_millis(), bound.envelope])?;
-        row.device = row.device.map(|device| DeviceRow { bound: Some(bound.clone()), ..device });
+    let factor_type = new.factor.factor_type();
+    if is_full(connection, &new.user, factor_type)? {
+        return Ok(StartOutcome::TooMany);
     }
-    let state = row.state.after(Event::Confirm { code_is_right: bound.is_some() });
-    move_to(connection, &mut row, state)?;
-    Ok(ConfirmOutcome::Confirmed(Box::new(row)))
+    for mut row in
+        open_of_user(connection, &new.user)?.into_iter().filter(|row| row.factor_type == factor_type)
+    {
+        let state = row.state.at(now, row.expires_at).after(Event::Supersede);
+        move_to(connection, &mut row, state)?;
+    }
+    if let NewFactor::Totp(enrolling) = &new.factor {
+        insert_totp(connection, FactorId::Totp(enrolling.id), &new.user, &enrolling.totp, now)?;
+    }
+    row::insert(connection, new, admission)?;
+    Ok(StartOutcome::Started)
 }
 
 /// Looks at the oldest only, which are the first whose time was over.
 fn clean(connection: &Connection, now: UnixTime) -> Outcome<usize> {
-    let oldest = "SELECT sequence, device_id, expires_at FROM enrollments ORDER BY sequence LIMIT ?1";
+    let over_since = now.minus(KEPT_AFTER_EXPIRY).as_millis();
+    execute(connection, "DELETE FROM authorizations_used WHERE used_at <= ?1", [over_since])?;
+    let oldest =
+        "SELECT sequence, device_id, totp_id, expires_at FROM enrollments ORDER BY sequence LIMIT ?1";
     let oldest = all(connection, oldest, [CLEANED_AT_ONCE], |row| {
-        Ok((row.get::<_, i64>(0)?, row.get::<_, Option<String>>(1)?, UnixTime::from_millis(row.get(2)?)))
+        let ids = [row.get::<_, Option<String>>(1)?, row.get(2)?];
+        Ok((row.get::<_, i64>(0)?, ids, UnixTime::from_millis(row.get(3)?)))
     })?;
     let mut cleaned = 0;
-    for (sequence, device, _) in
+    for (sequence, [device, totp], _) in
         oldest.into_iter().filter(|(_, _, expires_at)| now >= expires_at.plus(KEPT_AFTER_EXPIRY))
     {
         cleaned += execute(connection, "DELETE FROM enrollments WHERE sequence = ?1", [sequence])?;
+        if let Some(totp) = totp {
+            execute(connection, "DELETE FROM totp_secrets WHERE id = ?1 AND confirmed_at IS NULL", [totp])?;
+        }
         if let Some(device) = device {
+            let unbound = "DELETE FROM totp_secrets WHERE id = ?1
+                AND id IN (SELECT id FROM devices WHERE bound_at IS NULL)";
+            execute(connection, unbound, [&device])?;
             execute(connection, "DELETE FROM devices WHERE id = ?1 AND bound_at IS NULL", [device])?;
         }
     }

@@ -5,7 +5,9 @@ use rusqlite::Connection;
 /// Marks a file as Countersign's (`file` and SQLite's own tools show it): "CSGN".
 const APPLICATION_ID: i32 = 0x4353_474e;
 /// The layout that this server reads and writes.
-pub(super) const VERSION: i32 = 1;
+pub(super) const VERSION: i32 = 2;
+/// What leads from each layout to the next, from the first on. Written down for good.
+const STEPS: [&str; 1] = [include_str!("schema/from_1_to_2.sql")];
 
 /// What a database file holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,6 +16,8 @@ pub(super) enum Contents {
     Empty,
     /// Our tables in the layout that we know.
     Ours,
+    /// Our tables in an older layout.
+    Older(i32),
     /// Our tables in a layout that came later.
     Newer(i32),
     /// Something else.
@@ -28,6 +32,7 @@ pub(super) fn contents(connection: &Connection) -> rusqlite::Result<Contents> {
         (0, 0) if tables == 0 => Contents::Empty,
         (APPLICATION_ID, VERSION) => Contents::Ours,
         (APPLICATION_ID, version) if version > VERSION => Contents::Newer(version),
+        (APPLICATION_ID, version) if version > 0 => Contents::Older(version),
         _ => Contents::Foreign,
     })
 }
@@ -44,4 +49,18 @@ pub(super) fn create(connection: &mut Connection) -> rusqlite::Result<bool> {
     transaction.pragma_update(None, "user_version", VERSION)?;
     transaction.commit()?;
     Ok(true)
+}
+
+/// Brings the tables of an older layout up to this one, in one transaction: all of it or nothing.
+pub(super) fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
+    let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+    // Another process may have been faster.
+    let Contents::Older(found) = contents(&transaction)? else { return Ok(()) };
+    for step in STEPS.iter().skip(usize::try_from(found - 1).unwrap_or_default()) {
+        transaction.execute_batch(step)?;
+    }
+    transaction.pragma_update(None, "user_version", VERSION)?;
+    transaction.commit()?;
+    tracing::info!(schema.from = found, schema.to = VERSION, "the database has a newer layout now");
+    Ok(())
 }

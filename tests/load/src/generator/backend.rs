@@ -47,6 +47,7 @@ impl Backend {
             user_id: user_id.to_owned(),
             r#type: FactorType::Device.into(),
             account_name: format!("{user_id}@example.org"),
+            authorization: None,
         };
         let started = self.users().start_enrollment(self.authorized(request)).await?.into_inner();
         Ok((started.enrollment.ok_or("no enrolment")?.enrollment_id, started.uri))

@@ -5,7 +5,7 @@ use countersign_proto::{
     common::Platform,
     device::{
         ChangeDeviceRequest, EnrollRequest, GetChallengeRequest, GetOfferRequest, RespondRequest,
-        device_service_client::DeviceServiceClient,
+        SubscribeRequest, SubscribeResponse, device_service_client::DeviceServiceClient,
     },
     envelope,
     key::{SigningKey, VerificationKey},
@@ -17,12 +17,13 @@ use countersign_proto::{
     },
 };
 use prost::Message as _;
-use tonic::{Request, metadata::MetadataValue, transport::Channel};
+use tonic::{Request, Streaming, metadata::MetadataValue, transport::Channel};
 
 use super::connections::Connections;
 use crate::{Failure, clock, stand_in::TOPIC};
 
 const GET_CHALLENGE: &str = "/countersign.device.v1.DeviceService/GetChallenge";
+const SUBSCRIBE: &str = "/countersign.device.v1.DeviceService/Subscribe";
 
 /// An enrolled device.
 pub struct Device {
@@ -83,19 +84,16 @@ impl Device {
 
     /// Fetches what is asked, by a signed call.
     pub(super) async fn challenge(&self, challenge_id: &str) -> Result<Envelope, Failure> {
-        let statement = CallStatement {
-            server_id: self.server_id.clone(),
-            device_id: self.id.clone(),
-            method: GET_CHALLENGE.to_owned(),
-            issued_at: Some(clock::now().to_wire()),
-        };
-        let call = envelope::sign(&statement, &self.key).encode_to_vec();
-        let key = self.public_key.encode_to_vec();
-        let mut request = Request::new(GetChallengeRequest { challenge_id: challenge_id.to_owned() });
-        request.metadata_mut().insert_bin("countersign-call-bin", MetadataValue::from_bytes(&call));
-        request.metadata_mut().insert_bin("countersign-key-bin", MetadataValue::from_bytes(&key));
+        let message = GetChallengeRequest { challenge_id: challenge_id.to_owned() };
+        let request = self.proven(GET_CHALLENGE, message);
         let fetched = self.client().get_challenge(request).await?.into_inner();
         Ok(fetched.challenge.and_then(|challenge| challenge.envelope).ok_or("no challenge")?)
+    }
+
+    /// Opens a stream on a connection.
+    pub(super) async fn subscribe(&self, channel: Channel) -> Result<Streaming<SubscribeResponse>, Failure> {
+        let request = self.proven(SUBSCRIBE, SubscribeRequest {});
+        Ok(DeviceServiceClient::new(channel).subscribe(request).await?.into_inner())
     }
 
     /// Lets it in with the digits of the login page.
@@ -123,6 +121,22 @@ impl Device {
         };
         let answer = self.client().respond(request).await?.into_inner();
         if answer.accepted { Ok(()) } else { Err("the decision was not the first".into()) }
+    }
+
+    /// `message` with what proves who calls `method` with it.
+    fn proven<M>(&self, method: &str, message: M) -> Request<M> {
+        let statement = CallStatement {
+            server_id: self.server_id.clone(),
+            device_id: self.id.clone(),
+            method: method.to_owned(),
+            issued_at: Some(clock::now().to_wire()),
+        };
+        let call = envelope::sign(&statement, &self.key).encode_to_vec();
+        let key = self.public_key.encode_to_vec();
+        let mut request = Request::new(message);
+        request.metadata_mut().insert_bin("countersign-call-bin", MetadataValue::from_bytes(&call));
+        request.metadata_mut().insert_bin("countersign-key-bin", MetadataValue::from_bytes(&key));
+        request
     }
 
     fn client(&self) -> DeviceServiceClient<Channel> {

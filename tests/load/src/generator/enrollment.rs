@@ -1,4 +1,4 @@
-//! Users, each with a device that can be woken.
+//! Users, each with a device.
 
 use std::sync::Arc;
 
@@ -28,7 +28,8 @@ pub(super) async fn enroll_all(
         {
             users.push(enrolled??);
         }
-        tasks.spawn(enroll(backend.clone(), devices.clone(), number));
+        let token = target.wakes.map(|_| device_token(number));
+        tasks.spawn(enroll(backend.clone(), devices.clone(), number, token));
     }
     while let Some(enrolled) = tasks.join_next().await {
         users.push(enrolled??);
@@ -39,11 +40,18 @@ pub(super) async fn enroll_all(
     Ok((users, Report::done(target.users, began.elapsed())))
 }
 
-async fn enroll(backend: Backend, devices: Connections, number: usize) -> Result<(usize, User), Failure> {
+async fn enroll(
+    backend: Backend,
+    devices: Connections,
+    number: usize,
+    token: Option<String>,
+) -> Result<(usize, User), Failure> {
     let user_id = format!("user-{number}");
     let (enrollment_id, link) = backend.start_enrollment(&user_id).await?;
     let enrolled = Device::enroll(devices, &link).await?;
     backend.confirm(enrollment_id, enrolled.confirmation_code).await?;
-    enrolled.device.register(device_token(number)).await?;
+    if let Some(token) = token {
+        enrolled.device.register(token).await?;
+    }
     Ok((number, User::new(user_id, enrolled.device)))
 }

@@ -14,9 +14,9 @@ use crate::{
 /// Calls under way at a time while challenges are made and withdrawn.
 const AT_A_TIME: usize = 64;
 /// On one connection: the default of `limits.streams_per_connection`.
-const CALLS_OF_CONNECTION: usize = 1000;
-/// From one address the server takes 4096 calls at a time.
-const CONNECTIONS_OF_ADDRESS: usize = 4;
+pub(super) const CALLS_OF_CONNECTION: usize = 1000;
+/// From one address the server takes 4096 calls, and as many streams, at a time.
+pub(super) const CONNECTIONS_OF_ADDRESS: usize = 4;
 
 /// What is pending, and who waits for it.
 #[derive(Default)]
@@ -76,7 +76,7 @@ impl Pending {
 }
 
 /// Makes all calls, some at a time.
-async fn all<T: Send + 'static>(
+pub(super) async fn all<T: Send + 'static>(
     calls: impl Iterator<Item = impl Future<Output = Result<T, Failure>> + Send + 'static>,
 ) -> Result<Vec<T>, Failure> {
     let mut done = Vec::new();

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use countersign_proto::{
     common::ErrorReason,
-    device::{GetAccountRequest, GetChallengeRequest, ListChallengesRequest},
+    device::{GetAccountRequest, GetChallengeRequest, ListChallengesRequest, SubscribeRequest},
     envelope,
     key::SigningKey,
     statement::{CallStatement, Envelope, PublicKey},
@@ -13,11 +13,11 @@ use prost::Message as _;
 use tonic::{Request, Status, metadata::MetadataValue};
 
 use crate::world::{
-    ByHand, CALL_KEY, GET_ACCOUNT, GET_CHALLENGE, KEY_KEY, LIST_CHALLENGES, World, at, metadata_of, other_id,
-    public, refused, sealed, with_unknown_field,
+    ByHand, CALL_KEY, GET_ACCOUNT, GET_CHALLENGE, KEY_KEY, LIST_CHALLENGES, SUBSCRIBE, World, at,
+    metadata_of, other_id, public, refused, sealed, with_unknown_field,
 };
 
-const METHODS: [&str; 3] = [GET_ACCOUNT, LIST_CHALLENGES, GET_CHALLENGE];
+const METHODS: [&str; 4] = [GET_ACCOUNT, LIST_CHALLENGES, SUBSCRIBE, GET_CHALLENGE];
 
 /// Calls `method` with these metadata entries.
 async fn call(device: &ByHand, method: &str, entries: &[(&'static str, Vec<u8>)]) -> Result<(), Status> {
@@ -29,6 +29,7 @@ async fn call(device: &ByHand, method: &str, entries: &[(&'static str, Vec<u8>)]
     match method {
         GET_ACCOUNT => client.get_account(request.map(|()| GetAccountRequest {})).await.map(drop),
         LIST_CHALLENGES => client.list_challenges(request.map(|()| ListChallengesRequest {})).await.map(drop),
+        SUBSCRIBE => client.subscribe(request.map(|()| SubscribeRequest {})).await.map(drop),
         _ => {
             let message = GetChallengeRequest { challenge_id: "chl_0".to_owned() };
             client.get_challenge(request.map(|()| message)).await.map(drop)

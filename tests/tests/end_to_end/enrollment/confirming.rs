@@ -169,6 +169,7 @@ async fn ten_devices_are_the_most() {
     for seed in 1..=10 {
         devices.push(world.enroll_by_hand(&backend, "anna", seed).await);
     }
+    backend.allow_enrollment("anna").await;
     let refusal = backend.try_start(enrolling("anna")).await;
     refused(refusal, ErrorReason::FactorLimitReached);
     assert_eq!(backend.create("anna", "attempt-1").await.0.deliveries.len(), 10);

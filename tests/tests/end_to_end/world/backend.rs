@@ -1,20 +1,28 @@
 //! A login backend, over real tonic clients.
 
-use std::time::Duration;
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
+use countersign::{
+    clock::SystemClock,
+    foundation::{Foundation, Opener},
+    random::SystemRandom,
+    store::{Codes as _, devices::UserKey},
+};
 use countersign_proto::{
     common::FactorType,
     login::{
-        AwaitChallengeRequest, AwaitEnrollmentRequest, CancelChallengeRequest, Challenge,
-        ConfirmEnrollmentRequest, CreateChallengeRequest, CreateChallengeResponse, DeleteUserRequest,
-        Enrollment, EnrollmentState, GetUserRequest, RedeemChallengeRequest, RedeemChallengeResponse,
-        RevokeFactorRequest, StartEnrollmentRequest, StartEnrollmentResponse, User,
-        create_challenge_response::Outcome, login_service_client::LoginServiceClient,
-        user_service_client::UserServiceClient,
+        Authorization, AwaitChallengeRequest, AwaitEnrollmentRequest, CancelChallengeRequest, Challenge,
+        CodeResult, ConfirmEnrollmentRequest, CreateChallengeRequest, CreateChallengeResponse,
+        DeleteUserRequest, Enrollment, EnrollmentState, GetUserRequest, IssueRecoveryCodeRequest,
+        IssueRecoveryCodeResponse, RedeemChallengeRequest, RedeemChallengeResponse, RevokeFactorRequest,
+        StartEnrollmentRequest, StartEnrollmentResponse, UnlockUserRequest, User, VerifyCodeRequest,
+        WatchChallengeRequest, WatchChallengeResponse, create_challenge_response::Outcome,
+        login_service_client::LoginServiceClient, user_service_client::UserServiceClient,
     },
+    time::UnixTime,
 };
 use tonic::{
-    Request, Status,
+    Request, Status, Streaming,
     metadata::{Ascii, MetadataValue},
     service::{Interceptor, interceptor::InterceptedService},
     transport::Channel,
@@ -24,18 +32,40 @@ use tonic::{
 pub(crate) struct Backend {
     pub(crate) application_id: String,
     pub(crate) api_key: String,
+    /// The server's data directory, where the operator's command line works.
+    pub(crate) data: PathBuf,
     pub(crate) login: LoginServiceClient<InterceptedService<Channel, Bearer>>,
     pub(crate) users: UserServiceClient<InterceptedService<Channel, Bearer>>,
 }
+
+/// What a backend sees of a challenge that it watches.
+pub(crate) struct Changes(Streaming<WatchChallengeResponse>);
 
 /// Sends an API key with each call.
 #[derive(Clone)]
 pub(crate) struct Bearer(pub(crate) MetadataValue<Ascii>);
 
 impl Backend {
-    /// Begins an enrolment of a device.
+    /// Begins an enrolment of a device, with an operator's permission if the user has had factors.
     pub(crate) async fn start_enrollment(&self, user_id: &str) -> StartEnrollmentResponse {
+        self.allow_enrollment(user_id).await;
         self.try_start(enrolling(user_id)).await.expect("it starts")
+    }
+
+    /// Permits an enrolment, as an operator does on the command line; for a time that every test lies within.
+    pub(crate) async fn allow_enrollment(&self, user_id: &str) {
+        let key_file = self.data.join("master.key");
+        let (clock, random) = (Arc::new(SystemClock), Arc::new(SystemRandom));
+        let opened = Foundation::open(&self.data, &key_file, Opener::CommandLine, clock, random);
+        let application = self.application_id.parse().expect("an id");
+        let user = UserKey { application, user_id: user_id.to_owned() };
+        let until = UnixTime::from_millis(i64::from(u32::MAX) * 1000);
+        opened
+            .expect("it opens beside the server")
+            .store
+            .allow_enrollment(user, until)
+            .await
+            .expect("an answer");
     }
 
     /// Types a confirmation code on the page.
@@ -81,6 +111,12 @@ impl Backend {
         Ok(response.into_inner().challenge.expect("a challenge"))
     }
 
+    /// Watches a challenge.
+    pub(crate) async fn watch(&self, challenge_id: &str) -> Result<Changes, Status> {
+        let request = WatchChallengeRequest { challenge_id: challenge_id.to_owned() };
+        Ok(Changes(self.login.clone().watch_challenge(request).await?.into_inner()))
+    }
+
     /// Redeems a challenge to log in.
     pub(crate) async fn redeem(
         &self,
@@ -89,6 +125,31 @@ impl Backend {
         attempt_id: &str,
     ) -> Result<RedeemChallengeResponse, Status> {
         self.try_redeem(redeeming(challenge_id, user_id, attempt_id)).await
+    }
+
+    /// Types a code on the login page.
+    pub(crate) async fn verify(
+        &self,
+        challenge_id: &str,
+        code: &str,
+    ) -> Result<(CodeResult, Challenge), Status> {
+        let (challenge_id, code) = (challenge_id.to_owned(), code.to_owned());
+        self.try_verify(VerifyCodeRequest { challenge_id, code, ..VerifyCodeRequest::default() }).await
+    }
+
+    pub(crate) async fn try_verify(
+        &self,
+        request: VerifyCodeRequest,
+    ) -> Result<(CodeResult, Challenge), Status> {
+        let response = self.login.clone().verify_code(request).await?.into_inner();
+        Ok((response.result(), response.challenge.expect("a challenge")))
+    }
+
+    /// Lets codes and pushes through again.
+    pub(crate) async fn unlock(&self, user_id: &str) -> User {
+        let request = UnlockUserRequest { user_id: user_id.to_owned() };
+        let response = self.users.clone().unlock_user(request).await.expect("it is unlocked");
+        response.into_inner().user.expect("a user")
     }
 
     /// Withdraws a challenge.
@@ -112,6 +173,16 @@ impl Backend {
         request: StartEnrollmentRequest,
     ) -> Result<StartEnrollmentResponse, Status> {
         Ok(self.users.clone().start_enrollment(request).await?.into_inner())
+    }
+
+    /// Issues a recovery code.
+    pub(crate) async fn issue(
+        &self,
+        user_id: &str,
+        authorization: Option<Authorization>,
+    ) -> Result<IssueRecoveryCodeResponse, Status> {
+        let request = IssueRecoveryCodeRequest { user_id: user_id.to_owned(), authorization };
+        Ok(self.users.clone().issue_recovery_code(request).await?.into_inner())
     }
 
     /// Waits until an enrolment is in another state than `known`.
@@ -155,6 +226,13 @@ impl Backend {
     }
 }
 
+impl Changes {
+    /// The challenge as it has become; none once it was told as settled.
+    pub(crate) async fn next(&mut self) -> Result<Option<Challenge>, Status> {
+        Ok(self.0.message().await?.map(|told| told.challenge.expect("a challenge")))
+    }
+}
+
 impl Interceptor for Bearer {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
         request.metadata_mut().insert("authorization", self.0.clone());
@@ -187,5 +265,6 @@ pub(crate) fn enrolling(user_id: &str) -> StartEnrollmentRequest {
         user_id: user_id.to_owned(),
         r#type: FactorType::Device.into(),
         account_name: format!("{user_id}@example.org"),
+        authorization: None,
     }
 }

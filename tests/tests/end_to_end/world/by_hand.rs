@@ -5,7 +5,7 @@ use countersign_proto::{
     device::{
         self, Account, ChangeDeviceRequest, EnrollRequest, EnrollResponse, GetAccountRequest,
         GetAccountResponse, GetChallengeRequest, GetOfferRequest, ListChallengesRequest, RespondRequest,
-        RespondResponse, device_service_client::DeviceServiceClient,
+        RespondResponse, SubscribeRequest, SubscribeResponse, device_service_client::DeviceServiceClient,
     },
     envelope,
     key::{SigningKey, VerificationKey},
@@ -19,9 +19,10 @@ use countersign_proto::{
 };
 use ed25519_dalek::Signer as _;
 use prost::Message as _;
-use tonic::{Request, Status, metadata::MetadataValue, transport::Channel};
+use tonic::{Request, Status, Streaming, metadata::MetadataValue, transport::Channel};
 
 use super::World;
+use crate::soon::soon;
 
 /// Metadata entry of the envelope with the call statement.
 pub(crate) const CALL_KEY: &str = "countersign-call-bin";
@@ -29,6 +30,7 @@ pub(crate) const CALL_KEY: &str = "countersign-call-bin";
 pub(crate) const KEY_KEY: &str = "countersign-key-bin";
 pub(crate) const GET_ACCOUNT: &str = "/countersign.device.v1.DeviceService/GetAccount";
 pub(crate) const LIST_CHALLENGES: &str = "/countersign.device.v1.DeviceService/ListChallenges";
+pub(crate) const SUBSCRIBE: &str = "/countersign.device.v1.DeviceService/Subscribe";
 pub(crate) const GET_CHALLENGE: &str = "/countersign.device.v1.DeviceService/GetChallenge";
 
 /// Somebody with a link and a key who has read the offer.
@@ -47,6 +49,9 @@ pub(crate) struct ByHand {
     pub(crate) server_id: String,
     pub(crate) device_id: String,
 }
+
+/// What a device hears on its stream.
+pub(crate) struct Events(Streaming<SubscribeResponse>);
 
 /// `payload` in an envelope of any type, whose signature holds.
 pub(crate) fn sealed(key: &SigningKey, payload_type: &str, payload: Vec<u8>) -> Envelope {
@@ -126,6 +131,11 @@ impl ByHand {
         Self { client: world.device_client().await, ..self }
     }
 
+    /// The same device over this connection.
+    pub(crate) fn over(self, channel: Channel) -> Self {
+        Self { client: DeviceServiceClient::new(channel), ..self }
+    }
+
     /// What proves who calls `method` at `at`.
     pub(crate) fn call(&self, method: &str, at: UnixTime) -> CallStatement {
         CallStatement {
@@ -161,6 +171,12 @@ impl ByHand {
         let request = self.proven(message, &self.call(GET_CHALLENGE, world.now()));
         let response = self.client.clone().get_challenge(request).await?.into_inner();
         Ok(response.challenge.expect("a challenge"))
+    }
+
+    /// Opens a stream.
+    pub(crate) async fn subscribe(&self, world: &World) -> Result<Events, Status> {
+        let request = self.proven(SubscribeRequest {}, &self.call(SUBSCRIBE, world.now()));
+        Ok(Events(self.client.clone().subscribe(request).await?.into_inner()))
     }
 
     /// Lets it in with `match_code`.
@@ -231,5 +247,34 @@ impl ByHand {
             ChangeDeviceRequest { public_key: Some(public(&self.key)), change: Some(self.sign(change)) };
         let response = self.client.clone().change_device(request).await?.into_inner();
         Ok(response.account.expect("an account"))
+    }
+}
+
+impl Events {
+    /// The next challenge that it tells of; without one: that it is alive.
+    pub(crate) async fn event(&mut self) -> Option<device::Challenge> {
+        let told = self.try_next().await.expect("no refusal");
+        told.expect("it goes on").challenge
+    }
+
+    /// The next challenge that it tells of.
+    pub(crate) async fn challenge(&mut self) -> device::Challenge {
+        self.event().await.expect("a challenge")
+    }
+
+    /// The refusal that it ends with.
+    pub(crate) async fn end(&mut self) -> Status {
+        let ended = loop {
+            match self.try_next().await {
+                Ok(Some(told)) => assert_eq!(told.challenge, None, "it only is alive"),
+                ended => break ended,
+            }
+        };
+        ended.expect_err("it ends with a reason")
+    }
+
+    /// The next event, its end, or the refusal that it ends with.
+    pub(crate) async fn try_next(&mut self) -> Result<Option<SubscribeResponse>, Status> {
+        soon(self.0.message()).await
     }
 }

@@ -67,6 +67,7 @@ fn code(reason: ErrorReason) -> Code {
         ErrorReason::CredentialInvalid | ErrorReason::ClockSkew | ErrorReason::EnrollmentTokenInvalid => {
             Code::Unauthenticated
         }
+        ErrorReason::StepUpRequired => Code::PermissionDenied,
         ErrorReason::ChallengeNotFound | ErrorReason::EnrollmentNotFound | ErrorReason::FactorNotFound => {
             Code::NotFound
         }

@@ -139,6 +139,7 @@ impl Scene {
             user_id: "anna".to_owned(),
             r#type: countersign_proto::common::FactorType::Device.into(),
             account_name: ACCOUNT_NAME.to_owned(),
+            authorization: None,
         };
         let started = soon(self.backend.users.clone().start_enrollment(request)).await;
         let started = started.expect("it starts").into_inner();

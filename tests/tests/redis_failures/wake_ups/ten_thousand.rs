@@ -5,9 +5,11 @@ use std::{sync::Arc, time::Duration};
 
 use countersign::store::{Challenges, redis::RedisStore};
 use countersign_domain::{
-    challenge::{AskedDevice, ChallengeRecord, DeviceTag},
+    challenge::{AskedDevice, ChallengeRecord, DeviceTag, Wakeup},
+    code::Codes,
     id::{ApplicationId, ChallengeId, DeviceId},
     operation::{AttemptTag, Create, CreateOutcome, Decide, DecideOutcome, Signed},
+    standing::Holds,
     state::{State, Verdict},
 };
 use countersign_proto::{common::ChallengeState, login::Challenge};
@@ -168,11 +170,14 @@ async fn ask(store: &Arc<RedisStore>, application_id: ApplicationId, n: u64) {
         expires_at: START.plus(LIFETIME),
         challenge: vec![1; 400],
         asked: vec![asked],
+        codes: Codes::default(),
+        wakeup: Wakeup::Sending,
         state: State::Pending,
     };
-    let create = Create { attempt: AttemptTag(device(n).0), challenge, max_pending: 1 };
+    let create =
+        Create { attempt: AttemptTag(device(n).0), challenge, max_pending: 1, copy: Holds::default() };
     let outcome = store.update(create).await.expect("an answer");
-    assert!(matches!(outcome, CreateOutcome::Created(_)), "{outcome:?}");
+    assert!(matches!(outcome, CreateOutcome::Created { .. }), "{outcome:?}");
 }
 
 async fn approve(store: &Arc<RedisStore>, n: u64) {

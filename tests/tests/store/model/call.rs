@@ -7,9 +7,10 @@ use countersign_domain::{
     UnixTime,
     challenge::ChallengeRecord,
     operation::{
-        Cancel, Create, CreateOutcome, Decide, DecideOutcome, Fetch, Loaded, Operation, Redeem,
-        RedeemOutcome, RevokeDevice, Subject, Transition, View, Writes,
+        Cancel, CodeTold, Create, CreateOutcome, Decide, DecideOutcome, Fetch, Loaded, Operation, Redeem,
+        RedeemOutcome, RevokeDevice, Stand, Subject, Transition, Unlock, VerifyCode, View, Writes,
     },
+    standing::Standing,
 };
 
 /// One operation.
@@ -22,6 +23,9 @@ pub(super) enum Call {
     View(View),
     Fetch(Fetch),
     Revoke(RevokeDevice),
+    Code(VerifyCode),
+    Stand(Stand),
+    Unlock(Unlock),
 }
 
 /// What came of it.
@@ -34,6 +38,9 @@ pub(super) enum Answer {
     View(Option<ChallengeRecord>),
     Fetch(Option<ChallengeRecord>),
     Revoke,
+    Code(Option<CodeTold>),
+    Stand(Standing),
+    Unlock(UnixTime),
 }
 
 impl Call {
@@ -46,6 +53,9 @@ impl Call {
             Self::View(call) => call.subject(),
             Self::Fetch(call) => call.subject(),
             Self::Revoke(call) => call.subject(),
+            Self::Code(call) => call.subject(),
+            Self::Stand(call) => call.subject(),
+            Self::Unlock(call) => call.subject(),
         }
     }
 
@@ -62,6 +72,9 @@ impl Call {
             Self::View(call) => applied(call.apply(loaded, now), Answer::View),
             Self::Fetch(call) => applied(call.apply(loaded, now), Answer::Fetch),
             Self::Revoke(call) => applied(call.apply(loaded, now), |()| Answer::Revoke),
+            Self::Code(call) => applied(call.apply(loaded, now), Answer::Code),
+            Self::Stand(call) => applied(call.apply(loaded, now), Answer::Stand),
+            Self::Unlock(call) => applied(call.apply(loaded, now), Answer::Unlock),
         }
     }
 
@@ -75,6 +88,9 @@ impl Call {
             Self::View(call) => store.read(call).await.map(Answer::View),
             Self::Fetch(call) => store.read(call).await.map(Answer::Fetch),
             Self::Revoke(call) => store.update(call).await.map(|()| Answer::Revoke),
+            Self::Code(call) => store.update(call).await.map(Answer::Code),
+            Self::Stand(call) => store.read(call).await.map(Answer::Stand),
+            Self::Unlock(call) => store.update(call).await.map(Answer::Unlock),
         };
         answer.expect("an answer")
     }
@@ -84,13 +100,15 @@ impl Answer {
     /// The challenge that was told.
     pub(super) fn challenge(&self) -> Option<&ChallengeRecord> {
         match self {
-            Self::Create(CreateOutcome::Repeated(challenge))
+            Self::Create(CreateOutcome::Repeated(challenge) | CreateOutcome::Created { challenge, .. })
             | Self::Decide(DecideOutcome::Settled { challenge, .. })
             | Self::Redeem(RedeemOutcome::NotApproved(challenge) | RedeemOutcome::Redeemed(challenge)) => {
                 Some(challenge)
             }
             Self::Cancel(challenge) | Self::View(challenge) | Self::Fetch(challenge) => challenge.as_ref(),
+            Self::Code(told) => told.as_ref().map(|told| &*told.challenge),
             Self::Create(_) | Self::Decide(_) | Self::Redeem(_) | Self::Revoke => None,
+            Self::Stand(_) | Self::Unlock(_) => None,
         }
     }
 }

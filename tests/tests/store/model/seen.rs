@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 
 use countersign_domain::{
     UnixTime,
-    operation::{CreateOutcome, DecideOutcome, RedeemOutcome},
-    state::{Denial, State, Verdict},
+    challenge::Wakeup,
+    operation::{CodeAnswer, CreateOutcome, DecideOutcome, RedeemOutcome},
+    state::{Denial, Settled, SettledBy, State, Verdict},
 };
 
 use super::call::{Answer, Call};
@@ -44,6 +45,18 @@ const MUST_OCCUR: &[&str] = &[
     "fetch: none",
     "fetch: one",
     "revoke",
+    "code: none",
+    "code: wrong",
+    "code: accepted",
+    "code: too late",
+    "code: not taken",
+    "code: not compared yet",
+    "stand",
+    "unlock",
+    "wake-up: sent",
+    "wake-up: nobody",
+    "wake-up: held back",
+    "wake-up: blocked",
     "state: pending",
     "state: approved",
     "state: approved and redeemed",
@@ -51,6 +64,8 @@ const MUST_OCCUR: &[&str] = &[
     "state: denied, not me",
     "state: denied, mistake",
     "state: denied, wrong match code",
+    "state: denied, too many codes",
+    "state: approved by a code",
     "state: cancelled",
     "state: superseded",
     "state: expired",
@@ -88,6 +103,7 @@ impl Seen {
         self.note(outcome(answer));
         if let Some(challenge) = answer.challenge() {
             self.note(state(&challenge.state));
+            self.note(wakeup(challenge.wakeup));
         }
     }
 
@@ -127,7 +143,7 @@ fn verdict(verdict: Verdict) -> &'static str {
 fn outcome(answer: &Answer) -> &'static str {
     match answer {
         Answer::Create(outcome) => match outcome {
-            CreateOutcome::Created(superseded) => match superseded.len() {
+            CreateOutcome::Created { superseded, .. } => match superseded.len() {
                 0 => "create: created",
                 1 => "create: created, and another superseded",
                 _ => "create: created, and several superseded",
@@ -136,6 +152,7 @@ fn outcome(answer: &Answer) -> &'static str {
             CreateOutcome::AttemptReused => "create: attempt reused",
             CreateOutcome::NobodyToAsk => "create: nobody to ask",
             CreateOutcome::Stale => "create: stale",
+            CreateOutcome::LockedOut(_) => "create: locked out",
         },
         Answer::Decide(outcome) => match outcome {
             DecideOutcome::NotFound => "decide: not found",
@@ -159,18 +176,42 @@ fn outcome(answer: &Answer) -> &'static str {
         Answer::Fetch(None) => "fetch: none",
         Answer::Fetch(Some(_)) => "fetch: one",
         Answer::Revoke => "revoke",
+        Answer::Code(None) => "code: none",
+        Answer::Code(Some(told)) => match told.answer {
+            CodeAnswer::Wrong { .. } => "code: wrong",
+            CodeAnswer::Accepted => "code: accepted",
+            CodeAnswer::NotPending => "code: too late",
+            CodeAnswer::NotTaken => "code: not taken",
+            CodeAnswer::Compare => "code: not compared yet",
+            CodeAnswer::LockedOut => "code: locked out",
+        },
+        Answer::Stand(_) => "stand",
+        Answer::Unlock(_) => "unlock",
+    }
+}
+
+fn wakeup(wakeup: Wakeup) -> &'static str {
+    match wakeup {
+        Wakeup::Sending => "wake-up: sent",
+        Wakeup::NoDevice => "wake-up: nobody",
+        Wakeup::HeldBack { .. } => "wake-up: held back",
+        Wakeup::Blocked => "wake-up: blocked",
     }
 }
 
 fn state(state: &State) -> &'static str {
     match state {
         State::Pending => "state: pending",
+        State::Approved { settled: Settled { by: SettledBy::Code(_), .. }, .. } => {
+            "state: approved by a code"
+        }
         State::Approved { is_over: true, .. } => "state: approved and over",
         State::Approved { redeemed_at: Some(_), .. } => "state: approved and redeemed",
         State::Approved { .. } => "state: approved",
         State::Denied { reason: Denial::NotMe, .. } => "state: denied, not me",
         State::Denied { reason: Denial::Mistake, .. } => "state: denied, mistake",
         State::Denied { reason: Denial::WrongMatchCode, .. } => "state: denied, wrong match code",
+        State::Denied { reason: Denial::TooManyCodes, .. } => "state: denied, too many codes",
         State::Cancelled => "state: cancelled",
         State::Superseded => "state: superseded",
         State::Expired => "state: expired",

@@ -2,20 +2,24 @@
 
 mod picks;
 
-use std::time::Duration;
+use std::{collections::VecDeque, time::Duration};
 
 use countersign_domain::{
     UnixTime,
     challenge::{AskedDevice, ChallengeRecord, REDEEM_WITHIN},
-    id::{ChallengeId, DeviceId, UserTag},
-    operation::{Cancel, Create, Decide, Fetch, Redeem, RevokeDevice, Signed, View},
+    code::{CodeKind, Codes},
+    id::{ApplicationId, ChallengeId, DeviceId, UserTag},
+    operation::{
+        Cancel, Create, Decide, Fetch, Finding, Redeem, RevokeDevice, Signed, Stand, Unlock, VerifyCode, View,
+    },
+    standing::Holds,
     state::Verdict,
     user::TOMBSTONE_STANDS,
 };
 use countersign_proto::statement::Purpose;
 
 use super::{call::Call, random::Random};
-use crate::fixture::{START, TestClock, attempt_tag, challenge, decision, device_tag, redemption};
+use crate::fixture::{START, TestClock, attempt_tag, challenge, code, decision, device_tag, redemption};
 
 /// What happens next.
 #[derive(Clone, Debug)]
@@ -35,6 +39,8 @@ pub(super) struct World {
     made: Vec<Made>,
     /// Of which challenge all is just now.
     focus: Option<usize>,
+    /// What happens next of a row that would be too rare at random.
+    row: VecDeque<Step>,
 }
 
 struct User {
@@ -69,7 +75,14 @@ impl World {
             bound_ever: 3,
         };
         let users = (0..3).map(user).collect();
-        Self { random: Random::new(seed), clock: clock.clone(), users, made: Vec::new(), focus: None }
+        Self {
+            random: Random::new(seed),
+            clock: clock.clone(),
+            users,
+            made: Vec::new(),
+            focus: None,
+            row: VecDeque::new(),
+        }
     }
 
     /// Each challenge that was asked for, with whose it is.
@@ -87,7 +100,14 @@ impl World {
     }
 
     pub(super) fn next(&mut self) -> Step {
+        if let Some(step) = self.row.pop_front() {
+            return step;
+        }
         match self.random.below(40) {
+            14..17 => {
+                self.row = self.row();
+                Step::Clock(self.clock.now())
+            }
             0..8 => Step::Clock(self.time()),
             8..13 => {
                 self.focus = self.random.one_in(2).then(|| self.newest()).flatten();
@@ -124,7 +144,7 @@ impl World {
     }
 
     fn call(&mut self) -> Call {
-        let kind = self.random.below(24);
+        let kind = self.random.below(31);
         if kind < 6 || self.made.is_empty() {
             return self.create();
         }
@@ -136,14 +156,53 @@ impl World {
             13..18 => self.redeem(challenge),
             18..20 => Call::View(View { challenge }),
             20..22 => Call::Fetch(Fetch { challenge, device }),
-            _ => self.revoke(),
+            22..24 => self.revoke(),
+            24..29 => self.code(challenge),
+            29 => Call::Stand(Stand { user: challenge.user() }),
+            _ => Call::Unlock(Unlock { user: challenge.user() }),
+        }
+    }
+
+    /// Mostly wrong, and mostly for the same few challenges, so that tries run out.
+    fn code(&mut self, challenge: ChallengeId) -> Call {
+        let right = self.random.one_in(5).then(|| self.asked_device(challenge));
+        let code = code(challenge, right);
+        Call::Code(match self.random.below(16) {
+            0 => VerifyCode { kind: CodeKind::Recovery, ..code },
+            1 => VerifyCode { finding: Finding::NotCompared, ..code },
+            2 => VerifyCode { application: ApplicationId::new(2, 2), ..code },
+            _ => code,
+        })
+    }
+
+    /// So many wrong codes that they deny a challenge, so many challenges that wake-ups are held back, or an approval
+    /// that is redeemed too late.
+    fn row(&mut self) -> VecDeque<Step> {
+        let one = |call| Step::One(Box::new(call));
+        let newest = self.newest().map(|newest| self.made[newest].challenge.id);
+        match (self.random.below(3), newest) {
+            (0, Some(challenge)) => (0..6).map(|_| one(Call::Code(code(challenge, None)))).collect(),
+            (1, Some(challenge)) => {
+                let late = self.clock.now().plus(REDEEM_WITHIN);
+                let (decide, redeem) = (self.decide(challenge), self.redeem(challenge));
+                [one(decide), Step::Clock(late), one(redeem), one(Call::View(View { challenge }))].into()
+            }
+            _ => {
+                let user = self.random.below(self.users.len());
+                (0..ATTEMPTS).map(|attempt| one(self.create_for(user, attempt))).collect()
+            }
         }
     }
 
     fn create(&mut self) -> Call {
         let user = self.random.below(self.users.len());
+        let attempt = self.random.below(ATTEMPTS);
+        self.create_for(user, attempt)
+    }
+
+    fn create_for(&mut self, user: usize, attempt: usize) -> Call {
         let tag = self.users[user].tag;
-        let attempt = format!("{} {}", tag.0, self.random.below(ATTEMPTS));
+        let attempt = format!("{} {attempt}", tag.0);
         let now = self.clock.now();
         let signed_ago = if self.random.one_in(4) { self.random.within(-2_500..=2_500) } else { 0 };
         let created_at = UnixTime::from_millis(now.as_millis() - signed_ago);
@@ -156,11 +215,18 @@ impl World {
             created_at,
             expires_at: created_at.plus(lifetime),
             asked: self.asked(user),
+            codes: self.codes(),
             ..challenge(&attempt, number, 0, &self.clock)
         };
         self.made.push(Made { challenge: challenge.clone(), attempt: attempt.clone() });
         let max_pending = 1 + self.random.below(3);
-        Call::Create(Create { attempt: attempt_tag(&attempt), challenge, max_pending })
+        let (attempt, copy) = (attempt_tag(&attempt), Holds::default());
+        Call::Create(Create { attempt, challenge, max_pending, copy })
+    }
+
+    fn codes(&mut self) -> Codes {
+        let kinds = if self.random.one_in(4) { Vec::new() } else { vec![CodeKind::Totp] };
+        Codes { kinds, wrong: 0 }
     }
 
     /// The devices that the directory would name. It may have been read before a revocation, for as long as its

@@ -44,6 +44,7 @@ async fn whoever_listens_on_one_node_hears_of_all() {
     for n in 0..USERS {
         waits.watch(UserTag(user(n))).await.expect("an answer");
         let ended = log_in(&decides, user(n), n, &clock).await;
+        assert_eq!(heard.next().await, Wakeup::Devices(UserTag(user(n))), "it is new");
         assert_eq!(heard.next().await, Wakeup::Ended(ended));
     }
 }

@@ -92,13 +92,16 @@ async fn what_lies_beside_a_challenge_ends_no_earlier_and_by_itself() {
     let redis = Redis::server(&clock).await;
     let store = redis.store().await;
     store.watch(UserTag(USER)).await.expect("an answer");
+    store.watch_deliveries(UserTag(USER)).await.expect("an answer");
     let challenges: Arc<dyn Challenges> = store;
     let challenge = challenge_of(USER, 1, &clock);
     challenges.update(create(&challenge, 1)).await.expect("an answer");
     let noted = challenges.note_delivery(challenge.id, challenge.asked[0].id, DeliveryState::Queued);
     noted.await.expect("an answer");
     assert!(ends(&redis, 'n').await[0] >= challenge.readable_until());
-    assert!(ends(&redis, 'w').await[0] >= challenge.expires_at);
+    for set in ['w', 'd'] {
+        assert!(ends(&redis, set).await[0] >= challenge.expires_at);
+    }
 
     clock.advance(LIFETIME + READABLE_AFTER_EXPIRY + TOMBSTONE_STANDS);
     assert_eq!(redis.keys('*').await, Vec::<String>::new());

@@ -7,10 +7,11 @@ use countersign_domain::{
     challenge::ChallengeRecord,
     id::{ChallengeId, DeviceId, UserTag},
     operation::{Create, CreateOutcome, DecideOutcome, RedeemOutcome},
+    standing::Holds,
 };
 use countersign_proto::login::DeliveryState;
 
-use crate::fixture::{APPROVE, TestClock, attempt_tag, challenge, decision, redemption};
+use crate::fixture::{APPROVE, TestClock, attempt_tag, challenge, decision, redemption, superseded};
 
 /// Challenge `n` of user `user`.
 pub(super) fn challenge_of(user: u64, n: u64, clock: &TestClock) -> ChallengeRecord {
@@ -25,7 +26,7 @@ pub(super) fn challenge_of(user: u64, n: u64, clock: &TestClock) -> ChallengeRec
 /// The call that asks for it.
 pub(super) fn create(challenge: &ChallengeRecord, n: u64) -> Create {
     let attempt = attempt_tag(&format!("{} {n}", challenge.id.user().0));
-    Create { attempt, challenge: challenge.clone(), max_pending: 1 }
+    Create { attempt, challenge: challenge.clone(), max_pending: 1, copy: Holds::default() }
 }
 
 /// User `user` logs in by challenge `n`: the store does what it must at each step.
@@ -34,7 +35,7 @@ pub(super) async fn log_in(store: &Arc<RedisStore>, user: u64, n: u64, clock: &T
     let challenge = challenge_of(user, n, clock);
     let (id, device) = (challenge.id, challenge.asked[0].id);
     let created = store.update(create(&challenge, n)).await;
-    assert_eq!(created, Ok(CreateOutcome::Created(vec![])));
+    assert_eq!(superseded(created.expect("an answer")), []);
     let repeated = store.update(create(&challenge, n)).await;
     assert_eq!(repeated, Ok(CreateOutcome::Repeated(Box::new(challenge))));
     assert_eq!(store.open(UserTag(user)).await, Ok(vec![id]));

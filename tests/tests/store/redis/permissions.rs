@@ -45,6 +45,7 @@ async fn wakes_and_logs_in(store: &Arc<RedisStore>, clock: &TestClock) {
     let mut heard = Heard::by(store).await;
     store.watch(UserTag(USER)).await.expect("an answer");
     let ended = log_in(store, USER, 1, clock).await;
+    assert_eq!(heard.next().await, Wakeup::Devices(UserTag(USER)), "it is new");
     assert_eq!(heard.next().await, Wakeup::Ended(ended));
 }
 

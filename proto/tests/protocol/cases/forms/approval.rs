@@ -9,10 +9,7 @@ use super::{StatementCase, Table};
 use crate::fixture::{Login, at};
 
 pub(super) fn cases() -> Vec<StatementCase> {
-    [challenges(), details(), approvals(), denials(), settlements(), denied_settlements()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [challenges(), details(), approvals(), denials()].into_iter().flatten().collect()
 }
 
 fn challenges() -> Vec<StatementCase> {
@@ -108,33 +105,5 @@ fn denials() -> Vec<StatementCase> {
         .refuses("user_verification", "unknown with DENY", |s| s.user_verification = 99)
         .refuses("verdict", "a denial turned into nothing", |s| s.verdict = Verdict::Unspecified.into())
         .refuses("decided_at", "missing in a denial", |s| s.decided_at = None)
-        .cases
-}
-
-fn settlements() -> Vec<StatementCase> {
-    let mut table = Table::new("an approval's", Login::approved().settlement, "server-1")
-        .refuses("server_id", "empty", |s| s.server_id.clear())
-        .refuses("challenge_sha256", "empty", |s| s.challenge_sha256.clear())
-        .refuses("challenge_id", "empty", |s| s.challenge_id.clear())
-        .refuses("denial_reason", "with APPROVED", |s| s.denial_reason = DenialReason::Mistake.into())
-        .refuses("factor_type", "unset", |s| s.factor_type = 0)
-        .refuses("factor_type", "unknown", |s| s.factor_type = 2)
-        .refuses("factor_id", "empty", |s| s.factor_id.clear())
-        .refuses("decision_sha256", "empty", |s| s.decision_sha256.clear())
-        .refuses("settled_at", "missing", |s| s.settled_at = None);
-    for (state, name) in
-        [(0, "unset"), (1, "PENDING"), (4, "CANCELLED"), (5, "SUPERSEDED"), (6, "EXPIRED"), (7, "unknown")]
-    {
-        table = table.refuses("state", name, |s| s.state = state);
-    }
-    table.cases
-}
-
-fn denied_settlements() -> Vec<StatementCase> {
-    Table::new("a denial's", Login::denied().settlement, "server-1")
-        .takes("a mistake", |s| s.denial_reason = DenialReason::Mistake.into())
-        .takes("a wrong match code", |s| s.denial_reason = DenialReason::WrongMatchCode.into())
-        .refuses("denial_reason", "unset with DENIED", |s| s.denial_reason = 0)
-        .refuses("denial_reason", "unknown with DENIED", |s| s.denial_reason = 4)
         .cases
 }

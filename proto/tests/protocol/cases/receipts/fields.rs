@@ -22,24 +22,34 @@ pub(super) fn cases() -> Vec<ReceiptCase> {
 }
 
 /// Lines about one statement of one good receipt.
-struct Table {
+pub(super) struct Table {
     good: Login,
     what: &'static str,
-    cases: Vec<ReceiptCase>,
+    pub(super) cases: Vec<ReceiptCase>,
 }
 
 impl Table {
-    fn new(what: &'static str, good: Login) -> Self {
+    pub(super) fn new(what: &'static str, good: Login) -> Self {
         Self { good, what, cases: Vec::new() }
     }
 
     /// The changed statement alone is signed again.
-    fn resigned(self, what: &str, refusal: impl Into<Option<Refusal>>, change: impl Fn(&mut Login)) -> Self {
+    pub(super) fn resigned(
+        self,
+        what: &str,
+        refusal: impl Into<Option<Refusal>>,
+        change: impl Fn(&mut Login),
+    ) -> Self {
         self.with("changed and signed again", what, refusal.into(), false, change)
     }
 
     /// The digests of the others are made to fit as well.
-    fn relinked(self, what: &str, refusal: impl Into<Option<Refusal>>, change: impl Fn(&mut Login)) -> Self {
+    pub(super) fn relinked(
+        self,
+        what: &str,
+        refusal: impl Into<Option<Refusal>>,
+        change: impl Fn(&mut Login),
+    ) -> Self {
         self.with("told otherwise", what, refusal.into(), true, change)
     }
 
@@ -169,7 +179,11 @@ fn settlements() -> Vec<ReceiptCase> {
         .resigned("denial_reason", of_form("denial_reason", "must be unset with APPROVED"), |l| {
             l.settlement.denial_reason = 1;
         })
-        .resigned("factor_type", of_form("factor_type", "must be DEVICE"), |l| l.settlement.factor_type = 0)
+        .resigned(
+            "factor_type",
+            of_form("factor_type", "must be DEVICE, TOTP or RECOVERY_CODE with APPROVED"),
+            |l| l.settlement.factor_type = 0,
+        )
         .resigned("factor_id", Refusal::OtherDevice(Part::Settlement), |l| l.settlement.factor_id.push('A'))
         .resigned("decision_sha256", Refusal::OtherDecision, |l| l.settlement.decision_sha256[0] ^= 1)
         .resigned("settled_at before the challenge", Refusal::SettledOutsideLifetime, |l| {

@@ -6,16 +6,19 @@ use std::{collections::BTreeMap, time::Duration};
 
 use countersign_domain::{
     UnixTime,
-    challenge::{AskedDevice, REDEEM_WITHIN},
-    operation::{Cancel, Create, CreateOutcome, DecideOutcome, Fetch, RedeemOutcome, RevokeDevice, View},
+    challenge::{AskedDevice, ChallengeRecord, REDEEM_WITHIN},
+    operation::{
+        Cancel, CodeAnswer, CodeTold, Create, CreateOutcome, DecideOutcome, Fetch, RedeemOutcome,
+        RevokeDevice, Unlock, View,
+    },
     state::{State, Verdict},
     user::TOMBSTONE_STANDS,
 };
 
-use self::told::Told;
+use self::told::{Told, Winner};
 use super::step::Step;
 use crate::fixture::{
-    Store, USER, WRONG_CODE, application, at, challenge_id, create, decide, device, redeem, tag,
+    Store, USER, WRONG_CODE, application, at, challenge_id, create, decide, device, redeem, tag, verify_code,
 };
 
 /// The store, the clock, and the memory of everybody who asked.
@@ -106,6 +109,14 @@ impl Ledger {
             Step::Fetch { challenge, device } => {
                 self.with_newest(challenge, |ledger, n| ledger.fetch(n, device));
             }
+            Step::Code { challenge, right, signed_millis_ago } => {
+                if let Some(n) = self.newest(challenge) {
+                    self.code(n, right, ago(signed_millis_ago));
+                }
+            }
+            Step::Unlock => {
+                self.store.run(&Unlock { user: USER }, self.now);
+            }
             Step::Revoke(n) => self.revoke(n),
             Step::Bind => self.bind(),
             Step::Clean => self.clean(),
@@ -166,10 +177,12 @@ impl Ledger {
                 assert_ne!(self.challenges[n].made.request_sha256, operation.challenge.request_sha256);
                 self.challenges[n].see(now);
             }
-            (CreateOutcome::NobodyToAsk, None) => assert!(operation.challenge.asked.is_empty()),
+            (CreateOutcome::NobodyToAsk, None) => panic!("there are codes"),
             (CreateOutcome::Stale, None) => assert!(is_stale),
-            (CreateOutcome::Created(superseded), None) => {
-                assert!(!is_stale && !operation.challenge.asked.is_empty());
+            (CreateOutcome::Created { challenge, superseded }, None) => {
+                let wakeup = challenge.wakeup;
+                assert_eq!(**challenge, ChallengeRecord { wakeup, ..operation.challenge.clone() });
+                assert!(!is_stale);
                 let mut pending = Vec::new();
                 for told in &mut self.challenges {
                     let view = self.store.peek(&View { challenge: told.made.id }, now);
@@ -183,9 +196,9 @@ impl Ledger {
                     }
                 }
                 self.attempts.insert(attempt, self.challenges.len());
-                self.challenges.push(Told::new(operation.challenge.clone(), attempt, now));
+                self.challenges.push(Told::new((**challenge).clone(), attempt, now));
                 self.max_pending = operation.max_pending;
-                let repeated = CreateOutcome::Repeated(Box::new(operation.challenge.clone()));
+                let repeated = CreateOutcome::Repeated(challenge.clone());
                 return self.store.settled(operation, now, &repeated);
             }
             other => panic!("{other:?}"),
@@ -209,19 +222,64 @@ impl Ledger {
                 let told = &mut self.challenges[n];
                 if first {
                     assert!(self.devices[device].revoked.is_none(), "a revoked device settled it");
-                    told.win(device, verdict, &challenge, now);
+                    told.win(Winner::Device(device, verdict), &challenge, now);
                 }
                 told.hear(&challenge, now);
                 let approves = |v| matches!(v, Verdict::Approve { .. });
-                let is_answer_that_won = told.winner.is_some_and(|(by, won)| {
-                    by == device
-                        && won != WRONG_CODE
-                        && (won == verdict || approves(won) && approves(verdict))
-                });
+                let is_answer_that_won = match told.winner {
+                    Some(Winner::Device(by, won)) => {
+                        by == device
+                            && won != WRONG_CODE
+                            && (won == verdict || approves(won) && approves(verdict))
+                    }
+                    Some(Winner::Code(_) | Winner::WrongCodes) | None => false,
+                };
                 assert_eq!(accepted, is_answer_that_won);
                 let again = DecideOutcome::Settled { accepted, first: false, challenge };
                 self.store.settled(&operation, now, &again);
             }
+        }
+    }
+
+    fn code(&mut self, n: usize, right: Option<u8>, signed_at: UnixTime) {
+        let now = self.now;
+        let right = right.filter(|&device| usize::from(device) < self.devices.len());
+        let operation = verify_code(n as u64, right, signed_at);
+        let outcome = self.store.run(&operation, now);
+        let is_readable = self.is_readable(n);
+        let revoked = right.and_then(|device| self.devices[usize::from(device)].revoked.as_ref());
+        let told = &mut self.challenges[n];
+        told.see(now);
+        let Some(CodeTold { answer, challenge }) = &outcome else {
+            assert!(!is_readable);
+            return self.store.settled(&operation, now, &outcome);
+        };
+        match answer {
+            CodeAnswer::NotPending => assert!(!challenge.state.is_pending()),
+            CodeAnswer::NotTaken => assert!(revoked.is_some(), "it takes codes of this kind"),
+            CodeAnswer::Wrong { .. } => {
+                assert_eq!(right, None);
+                told.wrong_codes += 1;
+                if told.wrong_codes == 5 {
+                    told.win(Winner::WrongCodes, challenge, now);
+                }
+            }
+            CodeAnswer::Accepted => {
+                assert!(!revoked.is_some_and(Revoked::stands), "a revoked device's code let somebody in");
+                told.win(Winner::Code(right.expect("only what is right is accepted")), challenge, now);
+            }
+            CodeAnswer::LockedOut | CodeAnswer::Compare => panic!("{outcome:?}"),
+        }
+        told.hear(challenge, now);
+        match answer {
+            // Each one is a try.
+            CodeAnswer::Wrong { .. } => {}
+            CodeAnswer::Accepted => {
+                let challenge = challenge.clone();
+                let again = Some(CodeTold { answer: CodeAnswer::NotPending, challenge });
+                self.store.settled(&operation, now, &again);
+            }
+            _ => self.store.settled(&operation, now, &outcome),
         }
     }
 
@@ -273,7 +331,12 @@ impl Ledger {
             RedeemOutcome::NotYours => assert!(!is_right_attempt),
             other => {
                 assert!(is_right_attempt, "another attempt was told {other:?}");
-                let revoked = told.winner.and_then(|(by, _)| self.devices[by].revoked.as_ref());
+                let by = match told.winner {
+                    Some(Winner::Device(by, _)) => Some(by),
+                    Some(Winner::Code(by)) => Some(usize::from(by)),
+                    Some(Winner::WrongCodes) | None => None,
+                };
+                let revoked = by.and_then(|by| self.devices[by].revoked.as_ref());
                 let redeem_before =
                     told.end.as_ref().and_then(State::settled).map(|s| s.settled_at.plus(REDEEM_WITHIN));
                 match other {

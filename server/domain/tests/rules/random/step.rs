@@ -59,6 +59,17 @@ pub(crate) enum Step {
         /// Which device.
         device: usize,
     },
+    /// A code is typed.
+    Code {
+        /// For which challenge.
+        challenge: usize,
+        /// Whose it is; `None`: nobody's.
+        right: Option<u8>,
+        /// How old the signed settlement is, negative: how far ahead.
+        signed_millis_ago: i64,
+    },
+    /// Somebody unlocks the user.
+    Unlock,
     /// A device is revoked for good.
     Revoke(usize),
     /// One more device is bound.
@@ -107,6 +118,10 @@ pub(crate) fn steps() -> impl Strategy<Value = Step> {
         }),
         3 => challenge().prop_map(Step::View),
         2 => (challenge(), device()).prop_map(|(challenge, device)| Step::Fetch { challenge, device }),
+        5 => (challenge(), prop::option::weighted(0.2, 0..DEVICES as u8), signed()).prop_map(
+            |(challenge, right, signed_millis_ago)| Step::Code { challenge, right, signed_millis_ago }
+        ),
+        1 => Just(Step::Unlock),
         2 => (0..DEVICES).prop_map(Step::Revoke),
         1 => Just(Step::Bind),
         1 => Just(Step::Clean),

@@ -3,18 +3,20 @@
 use countersign_domain::{
     UnixTime,
     enrollment::{Event, State},
+    id::FactorId,
 };
 use countersign_proto::common::PushState;
 use rusqlite::{Connection, params};
 
 use super::{
-    move_to,
+    may_complete, move_to,
     row::{By, find},
     sealed,
 };
 use crate::store::{
     enrollments::{EnrollmentRow, MAX_DEVICES, TakeOutcome, Taking},
     sqlite::{
+        codes::insert_totp,
         columns::{execute, optional},
         devices::count_in_use,
         failure::{Failure, Outcome},
@@ -29,7 +31,13 @@ pub(super) fn take(connection: &Connection, taking: &Taking, now: UnixTime) -> O
         return Ok(refused);
     }
     if row.device.is_none() {
+        if taking.bound.is_some() && !may_complete(connection, &row, now)? {
+            let superseded = row.state.after(Event::Supersede);
+            move_to(connection, &mut row, superseded)?;
+            return Ok(TakeOutcome::NotFound);
+        }
         insert_device(connection, &row, taking, now)?;
+        insert_totp(connection, FactorId::Device(taking.device), &row.user, &taking.totp, now)?;
         let update = "UPDATE enrollments SET device_id = ?2 WHERE id = ?1 AND device_id IS NULL";
         execute(connection, update, [row.id.to_string(), taking.device.to_string()])?;
         let state = row.state.after(Event::Take { confirmation_wanted: taking.bound.is_none() });
@@ -52,7 +60,7 @@ fn refusal(connection: &Connection, row: &EnrollmentRow, taking: &Taking) -> Out
         return Ok(Some(TakeOutcome::KeyKnown));
     }
     let is_full = count_in_use(connection, &row.user)? >= MAX_DEVICES;
-    Ok(is_full.then_some(TakeOutcome::TooManyDevices))
+    Ok(is_full.then_some(TakeOutcome::TooMany))
 }
 
 fn insert_device(

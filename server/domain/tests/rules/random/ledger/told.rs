@@ -3,10 +3,11 @@
 use countersign_domain::{
     UnixTime,
     challenge::ChallengeRecord,
-    state::{Settled, State, Verdict},
+    code::Codes,
+    state::{Event, Settled, SettledBy, State, Verdict},
 };
 
-use crate::fixture::settlement;
+use crate::fixture::{code_of, code_settlement, settlement};
 
 /// A challenge as it was made, and what was told of it since.
 pub(crate) struct Told {
@@ -15,8 +16,10 @@ pub(crate) struct Told {
     pub(crate) attempt: u8,
     /// Its end, once somebody has been told; without `redeemed_at`.
     pub(crate) end: Option<State>,
-    /// The device and answer that settled it.
-    pub(crate) winner: Option<(usize, Verdict)>,
+    /// The answer that settled it.
+    pub(crate) winner: Option<Winner>,
+    /// Wrong codes so far.
+    pub(crate) wrong_codes: u32,
     /// Whether somebody asked at or past its expiry.
     pub(crate) was_seen_over: bool,
     pub(crate) redeemed_at: Option<UnixTime>,
@@ -24,6 +27,17 @@ pub(crate) struct Told {
     pub(crate) was_too_late: bool,
     /// The latest time on the clock since it was made.
     pub(crate) latest: UnixTime,
+}
+
+/// What settled a challenge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Winner {
+    /// The answer of a device.
+    Device(usize, Verdict),
+    /// The code that a device shows.
+    Code(u8),
+    /// One wrong code too many.
+    WrongCodes,
 }
 
 impl Told {
@@ -34,6 +48,7 @@ impl Told {
             attempt,
             end,
             winner,
+            wrong_codes: 0,
             was_seen_over: false,
             redeemed_at,
             was_too_late: false,
@@ -63,10 +78,10 @@ impl Told {
     }
 
     /// It was told that this answer settled it.
-    pub(crate) fn win(&mut self, device: usize, verdict: Verdict, record: &ChallengeRecord, now: UnixTime) {
+    pub(crate) fn win(&mut self, winner: Winner, record: &ChallengeRecord, now: UnixTime) {
         assert!(!self.was_seen_over && now < self.made.expires_at, "it was settled after its end");
         self.end_with(bare(&record.state));
-        self.winner = Some((device, verdict));
+        self.winner = Some(winner);
     }
 
     pub(crate) fn is_approved(&self) -> bool {
@@ -75,7 +90,9 @@ impl Told {
 
     /// Asserts that what is told at `now` contradicts nothing that was told before.
     pub(crate) fn agrees_with(&self, record: &ChallengeRecord, now: UnixTime) {
-        assert_eq!(ChallengeRecord { state: State::Pending, ..record.clone() }, self.made);
+        let codes = Codes { wrong: self.wrong_codes, ..self.made.codes.clone() };
+        let asked = ChallengeRecord { codes, ..self.made.clone() };
+        assert_eq!(ChallengeRecord { state: State::Pending, ..record.clone() }, asked);
         if let Some(end) = &self.end {
             assert_eq!(&bare(&record.state), end, "two outcomes");
         }
@@ -100,21 +117,30 @@ impl Told {
     }
 
     fn agrees_with_settled(&self, state: &State, settled: &Settled) {
-        let (_, verdict) = self.winner.expect("nobody answered");
-        let made_by = State::Pending
-            .after(countersign_domain::state::Event::Settle(verdict, settled.clone()))
-            .expect("pending moves");
+        let winner = self.winner.expect("nobody answered");
+        let (event, signed) = match winner {
+            Winner::Device(_, verdict) => {
+                (Event::Settle(verdict, settled.clone()), settlement(verdict, settled.settled_at))
+            }
+            Winner::Code(device) => {
+                assert_eq!(settled.by, SettledBy::Code(code_of(device)));
+                (Event::AcceptCode(settled.clone()), code_settlement(true, settled.settled_at))
+            }
+            Winner::WrongCodes => {
+                assert_eq!((&settled.by, self.wrong_codes), (&SettledBy::Server, 5));
+                (Event::RefuseCodes(settled.clone()), code_settlement(false, settled.settled_at))
+            }
+        };
+        let made_by = State::Pending.after(event).expect("pending moves");
         assert_eq!(bare(state), made_by, "it is not what the answer made of it");
-        let device = self.made.asked.iter().find(|device| device.id == settled.device_id);
-        let bound_at = device.expect("only who was asked settles").bound_at;
-        assert!(bound_at <= settled.settled_at, "settled before its device was bound");
+        if let Winner::Device(..) = winner {
+            let device = self.made.asked.iter().find(|device| Some(device.id) == settled.device());
+            let bound_at = device.expect("only who was asked settles").bound_at;
+            assert!(bound_at <= settled.settled_at, "settled before its device was bound");
+        }
         assert!(self.made.created_at <= settled.settled_at, "settled before it was asked");
         assert!(settled.settled_at < self.made.expires_at, "settled after its end");
-        assert_eq!(
-            settled.settlement,
-            settlement(verdict, settled.settled_at),
-            "the signature says otherwise"
-        );
+        assert_eq!(settled.settlement, signed, "the signature says otherwise");
     }
 }
 

@@ -1,0 +1,98 @@
+//! What a new factor rests on: that it is the user's first one, an approval, or an operator's permission.
+
+use countersign_domain::{UnixTime, id::ChallengeId};
+use rusqlite::{Connection, params};
+
+use super::{
+    columns::{execute, optional},
+    failure::{Failure, Outcome},
+};
+use crate::store::devices::UserKey;
+
+/// What a new factor rests on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Admission {
+    /// The user has never had a factor.
+    FirstFactor,
+    /// An approval, which was verified.
+    Authorization(ChallengeId),
+    /// An operator's permission.
+    Allowance,
+}
+
+/// Whether a device of the user was ever bound, a TOTP secret confirmed or a recovery code issued.
+pub(super) fn had_factors(connection: &Connection, user: &UserKey) -> Outcome<bool> {
+    let had = "SELECT
+        EXISTS (SELECT 1 FROM devices WHERE application_id = ?1 AND user_id = ?2 AND bound_at IS NOT NULL) OR
+        EXISTS (SELECT 1 FROM totp_secrets
+            WHERE application_id = ?1 AND user_id = ?2 AND confirmed_at IS NOT NULL) OR
+        EXISTS (SELECT 1 FROM recovery_codes WHERE application_id = ?1 AND user_id = ?2)";
+    let had = optional(connection, had, key(user), |row| Ok(row.get(0)?))?;
+    had.ok_or(Failure::Damaged("the factors of a user"))
+}
+
+/// What a new factor of this user may rest on; `None`: on nothing.
+pub(super) fn admit(
+    connection: &Connection,
+    user: &UserKey,
+    authorization: Option<ChallengeId>,
+    now: UnixTime,
+) -> Outcome<Option<Admission>> {
+    if let Some(challenge) = authorization {
+        let is_used = is_authorization_used(connection, challenge)?;
+        return Ok((!is_used).then_some(Admission::Authorization(challenge)));
+    }
+    if !had_factors(connection, user)? {
+        return Ok(Some(Admission::FirstFactor));
+    }
+    let allowed = "SELECT 1 FROM enrollment_allowances
+        WHERE application_id = ?1 AND user_id = ?2 AND expires_at > ?3";
+    let [application, user_id] = key(user);
+    let allowed = optional(connection, allowed, params![application, user_id, now.as_millis()], |_| Ok(()))?;
+    Ok(allowed.map(|()| Admission::Allowance))
+}
+
+/// Uses up what the factor `used_for` rests on. `false`: that has been used for another one meanwhile.
+pub(super) fn use_up(
+    connection: &Connection,
+    user: &UserKey,
+    admission: Admission,
+    used_for: &str,
+    now: UnixTime,
+) -> Outcome<bool> {
+    match admission {
+        Admission::FirstFactor => Ok(!had_factors(connection, user)?),
+        Admission::Authorization(challenge) => {
+            let insert =
+                "INSERT INTO authorizations_used (challenge_id, used_for, used_at) VALUES (?1, ?2, ?3)
+                ON CONFLICT (challenge_id) DO NOTHING";
+            let params = params![challenge.to_string(), used_for, now.as_millis()];
+            Ok(execute(connection, insert, params)? == 1)
+        }
+        Admission::Allowance => {
+            let delete = "DELETE FROM enrollment_allowances WHERE application_id = ?1 AND user_id = ?2";
+            Ok(execute(connection, delete, key(user))? == 1)
+        }
+    }
+}
+
+/// Whether an approval has been used for a factor.
+fn is_authorization_used(connection: &Connection, challenge: ChallengeId) -> Outcome<bool> {
+    let used = "SELECT 1 FROM authorizations_used WHERE challenge_id = ?1";
+    Ok(optional(connection, used, [challenge.to_string()], |_| Ok(()))?.is_some())
+}
+
+/// Lets the user begin an enrolment until then.
+pub(super) fn allow(connection: &Connection, user: &UserKey, until: UnixTime, now: UnixTime) -> Outcome<()> {
+    let upsert = "INSERT INTO enrollment_allowances (application_id, user_id, granted_at, expires_at)
+        VALUES (?1, ?2, ?3, ?4) ON CONFLICT (application_id, user_id)
+        DO UPDATE SET granted_at = excluded.granted_at, expires_at = excluded.expires_at";
+    let [application, user_id] = key(user);
+    let params = params![application, user_id, now.as_millis(), until.as_millis()];
+    execute(connection, upsert, params).map(|_| ())
+}
+
+/// The two columns that name a user.
+pub(super) fn key(user: &UserKey) -> [String; 2] {
+    [user.application.to_string(), user.user_id.clone()]
+}

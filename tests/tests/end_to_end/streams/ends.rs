@@ -1,0 +1,110 @@
+//! How streams end.
+
+use std::time::Duration;
+
+use countersign_proto::{
+    common::{ChallengeState, ErrorReason},
+    device::SubscribeRequest,
+    login::WatchChallengeRequest,
+};
+use tonic::Code;
+
+use super::told;
+use crate::{
+    soon::soon,
+    world::{SUBSCRIBE, World, at, refused},
+};
+
+#[tokio::test]
+async fn a_revocation_ends_the_devices_streams_at_once_and_nobody_elses() {
+    let world = World::start().await;
+    let backend = world.backend("Shop").await;
+    let lost = world.enroll_by_hand(&backend, "anna", 1).await;
+    let kept = world.enroll_by_hand(&backend, "anna", 2).await;
+    let mut of_lost =
+        [lost.subscribe(&world).await, lost.subscribe(&world).await].map(|it| it.expect("its own"));
+    let mut of_kept = kept.subscribe(&world).await.expect("it is its device");
+    backend.revoke("anna", &lost.device_id).await.expect("it is Anna's");
+    for events in &mut of_lost {
+        refused::<()>(Err(events.end().await), ErrorReason::CredentialInvalid);
+        assert_eq!(events.try_next().await.expect("it is over"), None);
+    }
+    refused(lost.subscribe(&world).await.map(drop), ErrorReason::CredentialInvalid);
+    let challenge = backend.create("anna", "attempt-1").await.0.challenge_id;
+    assert_eq!(told(&of_kept.challenge().await), (challenge.as_str(), ChallengeState::Pending));
+}
+
+#[tokio::test]
+async fn who_is_forgotten_hears_no_more() {
+    let world = World::start().await;
+    let backend = world.backend("Shop").await;
+    let device = world.enroll_by_hand(&backend, "anna", 1).await;
+    let mut events = device.subscribe(&world).await.expect("it is its device");
+    backend.delete("anna").await.expect("forgotten");
+    refused::<()>(Err(events.end().await), ErrorReason::CredentialInvalid);
+}
+
+#[tokio::test]
+async fn a_stream_ends_within_15_minutes_and_can_be_opened_again() {
+    let world = World::start().await;
+    let backend = world.backend("Shop").await;
+    let device = world.enroll_by_hand(&backend, "anna", 1).await;
+    let mut events = device.subscribe(&world).await.expect("it is its device");
+    let end = world.clock.asleep(|until| until > at(11 * 60)).await;
+    assert!(end > at(12 * 60) && end <= at(15 * 60), "{end}");
+    world.clock.set(end);
+    // A heartbeat is due too.
+    while let Some(event) = events.try_next().await.expect("no refusal") {
+        assert_eq!(event.challenge, None);
+    }
+    device.subscribe(&world).await.expect("again");
+}
+
+#[tokio::test]
+async fn a_drain_ends_streams_with_a_word_to_call_again() {
+    let world = World::start().await;
+    let backend = world.backend("Shop").await;
+    let device = world.enroll_by_hand(&backend, "anna", 1).await;
+    let challenge = backend.create("anna", "attempt-1").await.0.challenge_id;
+    let mut events = device.subscribe(&world).await.expect("it is its device");
+    events.challenge().await;
+    let mut changes = backend.watch(&challenge).await.expect("its own");
+    changes.next().await.expect("no refusal");
+    world.shutdown();
+    refused::<()>(Err(events.end().await), ErrorReason::ShuttingDown);
+    let ended = loop {
+        match soon(changes.next()).await {
+            Ok(told) => assert_eq!(told.expect("it is pending").state(), ChallengeState::Pending),
+            Err(status) => break status,
+        }
+    };
+    refused::<()>(Err(ended), ErrorReason::ShuttingDown);
+}
+
+#[tokio::test]
+async fn a_callers_own_time_limit_ends_his_stream() {
+    /// Time enough to open it.
+    const LIMIT: Duration = Duration::from_secs(2);
+    let world = World::start().await;
+    let backend = world.backend("Shop").await;
+    let device = world.enroll_by_hand(&backend, "anna", 1).await;
+    let challenge_id = backend.create("anna", "attempt-1").await.0.challenge_id;
+    let mut subscribing = device.proven(SubscribeRequest {}, &device.call(SUBSCRIBE, world.now()));
+    subscribing.set_timeout(LIMIT);
+    let mut watching = tonic::Request::new(WatchChallengeRequest { challenge_id });
+    watching.set_timeout(LIMIT);
+    let mut events = device.client.clone().subscribe(subscribing).await.expect("a stream").into_inner();
+    let mut changes = backend.login.clone().watch_challenge(watching).await.expect("a stream").into_inner();
+    let ended = loop {
+        if let Err(status) = soon(events.message()).await {
+            break status;
+        }
+    };
+    assert_eq!(ended.code(), Code::DeadlineExceeded, "{ended:?}");
+    let ended = loop {
+        if let Err(status) = soon(changes.message()).await {
+            break status;
+        }
+    };
+    assert_eq!(ended.code(), Code::DeadlineExceeded, "{ended:?}");
+}
