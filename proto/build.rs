@@ -27,6 +27,7 @@ const SECRET: &[&str] = &[
     ".countersign.statement.v1.DecisionStatement",
     ".countersign.statement.v1.Envelope",
     ".countersign.statement.v1.PushTarget.Apns",
+    ".countersign.statement.v1.PushTarget.Fcm",
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {

@@ -8,7 +8,10 @@ use crate::{
     login::{
         ConfirmEnrollmentRequest, CreateChallengeResponse, IssueRecoveryCodeResponse, StartEnrollmentResponse,
     },
-    statement::{DecisionStatement, Envelope, push_target::Apns},
+    statement::{
+        DecisionStatement, Envelope,
+        push_target::{Apns, Fcm},
+    },
 };
 
 /// Names every field, so that a new one is not printed, or left out, without anybody deciding it.
@@ -35,6 +38,7 @@ debug_without_secrets!(IssueRecoveryCodeResponse {} secret { recovery_code, text
 debug_without_secrets!(ConfirmEnrollmentRequest { enrollment_id } secret { code });
 debug_without_secrets!(CreateChallengeResponse { outcome } secret { match_code });
 debug_without_secrets!(Apns { topic, sandbox } secret { device_token });
+debug_without_secrets!(Fcm {} secret { registration_token });
 // The payload may be a decision with its match code, or a device's push token.
 debug_without_secrets!(Envelope { payload_type, signatures } secret { payload });
 debug_without_secrets!(DecisionStatement {
@@ -65,6 +69,7 @@ mod tests {
             format!("{:?}", ConfirmEnrollmentRequest { code: secret(), ..Default::default() }),
             format!("{:?}", CreateChallengeResponse { match_code: secret(), ..Default::default() }),
             format!("{:?}", Apns { device_token: secret(), topic: "org.example".into(), sandbox: true }),
+            format!("{:?}", Fcm { registration_token: secret() }),
             format!("{:?}", Envelope { payload: payload.clone(), ..Default::default() }),
             format!("{:?}", DecisionStatement { match_code: secret(), ..Default::default() }),
             format!("{:?}", TotpSecret { secret: payload.clone(), ..Default::default() }),

@@ -12,7 +12,8 @@ use crate::{
         BindingStatement, CallStatement, ChallengeStatement, DecisionStatement, Detail,
         DeviceChangeStatement, DeviceProfile, EnrollmentStatement, OfferStatement, PublicKey, Purpose,
         PushTarget, ServerKeyStatement, SettlementStatement, UserVerification, Verdict,
-        device_change_statement::Change, push_target::Target,
+        device_change_statement::Change,
+        push_target::{Apns, Target},
     },
     text::{self, TextFault},
     time::UnixTime,
@@ -308,7 +309,18 @@ fn device_profile(profile: &DeviceProfile) -> Result<(), FieldFault> {
 }
 
 fn push_target(target: &PushTarget) -> Result<(), FieldFault> {
-    let Some(Target::Apns(apns)) = &target.target else { return Ok(()) };
+    match &target.target {
+        None => Ok(()),
+        Some(Target::Apns(apns)) => apns_target(apns),
+        Some(Target::Fcm(fcm)) if is_registration_token(&fcm.registration_token) => Ok(()),
+        Some(Target::Fcm(_)) => Err(FieldFault::new(
+            "profile.push_target.fcm.registration_token",
+            "must be 22 to 4096 letters, digits, colons, hyphens and underscores",
+        )),
+    }
+}
+
+fn apns_target(apns: &Apns) -> Result<(), FieldFault> {
     if !is_device_token(&apns.device_token) {
         return Err(FieldFault::new(
             "profile.push_target.apns.device_token",
@@ -328,6 +340,14 @@ fn push_target(target: &PushTarget) -> Result<(), FieldFault> {
 /// variable length. Do not hard-code their size.'
 fn is_device_token(text: &str) -> bool {
     (8..=256).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+/// Whether `text` may be what FCM knows an app on a device by: 22 to 4096 letters, digits, colons, hyphens and
+/// underscores. Google promises no length of a registration token; they have about 140 characters, of which the
+/// first 22 are the installation's id.
+pub fn is_registration_token(text: &str) -> bool {
+    (22..=4096).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b':' | b'-' | b'_'))
 }
 
 /// Whether `text` may be an app's bundle id: 1 to 128 letters, digits, dots, hyphens and underscores.

@@ -13,6 +13,7 @@ use countersign_proto::{
 use crate::{
     call::Caller,
     core::Core,
+    push::configured::ServedTargets,
     refusal::Refusal,
     store::devices::{ChangeOutcome, DeviceRow, ProfileChange},
 };
@@ -21,13 +22,13 @@ use crate::{
 #[derive(Clone)]
 pub struct Accounts {
     core: Arc<Core>,
-    apns_topics: Arc<[String]>,
+    served: Arc<ServedTargets>,
 }
 
 impl Accounts {
-    /// On these foundations; devices may be woken under `apns_topics`, none when APNs is not configured.
-    pub fn new(core: Arc<Core>, apns_topics: Arc<[String]>) -> Self {
-        Self { core, apns_topics }
+    /// On these foundations; devices may be woken at `served` targets.
+    pub fn new(core: Arc<Core>, served: Arc<ServedTargets>) -> Self {
+        Self { core, served }
     }
 
     /// The account, the server's present key and its clock.
@@ -77,18 +78,26 @@ impl Accounts {
         }
     }
 
-    /// A topic that this server has no key for would never be woken: the device must know at once.
+    /// A target that this server has no key for would never be woken: the device must know at once.
     fn check_push_target(&self, profile: &DeviceProfile) -> Result<(), Refusal> {
-        let target = profile.push_target.as_ref().and_then(|target| target.target.as_ref());
-        let Some(Target::Apns(apns)) = target else { return Ok(()) };
-        if self.apns_topics.contains(&apns.topic) {
-            return Ok(());
+        let topics = &self.served.apns_topics;
+        match profile.push_target.as_ref().and_then(|target| target.target.as_ref()) {
+            None => Ok(()),
+            Some(Target::Apns(apns)) if topics.contains(&apns.topic) => Ok(()),
+            Some(Target::Apns(_)) => {
+                let allowed = if topics.is_empty() {
+                    "this server has no [apns] configuration".to_owned()
+                } else {
+                    format!("configured at this server are {}", topics.join(", "))
+                };
+                Err(Refusal::field("profile.push_target.apns.topic", format!("is not served: {allowed}")))
+            }
+            Some(Target::Fcm(_)) if self.served.fcm => Ok(()),
+            Some(Target::Fcm(_)) => {
+                let problem = "is not served: this server has no [fcm] configuration";
+                Err(Refusal::field("profile.push_target.fcm", problem))
+            }
         }
-        let allowed = match &*self.apns_topics {
-            [] => "this server has no [apns] configuration".to_owned(),
-            topics => format!("configured at this server are {}", topics.join(", ")),
-        };
-        Err(Refusal::field("profile.push_target.apns.topic", format!("is not served: {allowed}")))
     }
 
     async fn account(&self, row: &DeviceRow) -> Result<device::Account, Refusal> {

@@ -21,8 +21,7 @@ use crate::{
     ids::{Ids, IdsError},
     peers,
     push::{
-        PushChannel,
-        apns::{Apns, ApnsConfig, InvalidApnsConfig},
+        configured::{self, InvalidPushConfig, ServedTargets},
         dispatch::{Channels, Dispatcher},
         records::{SealedProviderTokens, StoredDeliveries},
     },
@@ -77,9 +76,9 @@ pub enum StartError {
     /// Redis refuses this server, or would lose challenges.
     #[error(transparent)]
     Redis(#[from] RedisError),
-    /// The APNs settings.
+    /// The push providers' settings.
     #[error(transparent)]
-    Apns(#[from] InvalidApnsConfig),
+    Push(#[from] InvalidPushConfig),
     /// The address cannot be bound.
     #[error("cannot listen on {address}: {source}")]
     Listen {
@@ -106,14 +105,16 @@ impl App {
         random: SharedRandom,
     ) -> Result<Self, StartError> {
         let wire_limits = Limits { long_lived: &grpc::STREAMS, ..wire_limits };
-        let Config { server, tls, limits, redis, apns, log: _ } = config;
+        let Config { server, tls, limits, redis, apns, fcm, log: _ } = config;
         let is_sharing = redis.is_some();
         let mut foundation = foundation(&server, is_sharing, &clock, &random).await?;
         foundation.store.ping().await?;
-        let topics: Arc<[String]> =
-            apns.as_ref().map_or_else(Default::default, |apns| apns.topics.as_slice().into());
+        let served = ServedTargets::of(apns.as_ref(), fcm.as_ref());
+        let tokens = SealedProviderTokens::of(&foundation);
+        let channels = configured::channels(apns.as_ref(), fcm.as_ref(), Arc::new(tokens), &clock)?;
         let challenges = ChallengeStore::open(redis, &foundation, &random).await?;
-        let core = Arc::new(core(&foundation, challenges, apns, &limits, clock, Arc::clone(&random)).await?);
+        let core =
+            Arc::new(core(&foundation, challenges, channels, &limits, clock, Arc::clone(&random)).await?);
         if is_sharing {
             foundation.share()?;
         }
@@ -131,8 +132,8 @@ impl App {
         let origins = Origins { page: server.public_origin(address), api: server.api_url };
         let origin = origins.page.clone();
         let shutdown = Shutdown::new();
-        let settings =
-            grpc::Settings { origins, apns_topics: topics, message_bytes: limits.message_bytes as usize };
+        let served = Arc::new(served);
+        let settings = grpc::Settings { origins, served, message_bytes: limits.message_bytes as usize };
         let services = grpc::services(&core, settings, &shutdown).await;
         let router = wire::router(services, web::routes(), &wire_limits, &shutdown);
         let tls = match tls {
@@ -274,7 +275,7 @@ impl ChallengeStore {
 async fn core(
     foundation: &Foundation,
     challenges: ChallengeStore,
-    apns: Option<ApnsConfig>,
+    channels: Channels,
     limits: &LimitsConfig,
     clock: SharedClock,
     random: SharedRandom,
@@ -287,27 +288,14 @@ async fn core(
     let server_keys =
         ServerKeys::open(Arc::clone(&secrets), Arc::clone(keyring), Arc::clone(&clock), Arc::clone(&random));
     let server_keys = server_keys.await?;
-    let tokens = SealedProviderTokens { secrets, keyring: Arc::clone(keyring) };
-    let apns = match apns {
-        Some(config) => {
-            let apns = Apns::new(&config, Arc::new(tokens), Arc::clone(&clock))?;
-            Some(Arc::new(apns) as Arc<dyn PushChannel>)
-        }
-        None => None,
-    };
     let delivery_waiters = Arc::default();
     let log = StoredDeliveries {
         challenges: Arc::clone(&challenges),
         devices: Arc::clone(&devices),
         waiters: Arc::clone(&delivery_waiters),
     };
-    let dispatcher = Dispatcher::new(
-        Channels { apns },
-        Arc::new(log),
-        Arc::clone(&clock),
-        Arc::clone(&random),
-        Handle::current(),
-    );
+    let dispatcher =
+        Dispatcher::new(channels, Arc::new(log), Arc::clone(&clock), Arc::clone(&random), Handle::current());
     Ok(Core {
         clock,
         random,

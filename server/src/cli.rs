@@ -7,6 +7,7 @@
 
 mod app;
 pub(crate) mod log;
+mod push;
 mod receipt;
 mod serve;
 mod user;
@@ -41,6 +42,9 @@ enum Command {
     /// Help one user; works beside a running server.
     #[command(subcommand)]
     User(user::User),
+    /// Test whether wake-ups reach a device.
+    #[command(subcommand)]
+    Push(push::Push),
     /// Check receipts, with no server at hand.
     #[command(subcommand)]
     Receipt(receipt::Receipt),
@@ -86,6 +90,7 @@ pub fn main() -> ExitCode {
             }
             Command::App(app) => app.run().await,
             Command::User(user) => user.run().await,
+            Command::Push(push) => push.run().await,
             Command::Receipt(receipt) => receipt.run(),
             #[cfg(feature = "demo")]
             Command::Demo(demo) => demo.run().await,

@@ -10,6 +10,7 @@
 
 mod apns;
 mod error;
+mod fcm;
 mod limits;
 mod log;
 mod redis;
@@ -28,7 +29,10 @@ pub use self::{
     server::ServerConfig,
     tls::TlsConfig,
 };
-use crate::{push::apns::ApnsConfig, store::redis::RedisConfig};
+use crate::{
+    push::{apns::ApnsConfig, fcm::FcmConfig},
+    store::redis::RedisConfig,
+};
 
 /// A configuration file that sets nothing: every key with its default, commented out, and what it is for.
 pub const DEFAULT: &str = include_str!("config/default.toml");
@@ -46,6 +50,8 @@ pub struct Config {
     pub redis: Option<RedisConfig>,
     /// Access to Apple's push service; none when it is not set up.
     pub apns: Option<ApnsConfig>,
+    /// Access to Google's push service; none when it is not set up.
+    pub fcm: Option<FcmConfig>,
     /// What is logged, and how.
     pub log: LogConfig,
 }
@@ -75,6 +81,7 @@ pub fn load(
         limits: limits::read(sources.section("limits"))?,
         redis: redis::read(sources.section("redis"))?,
         apns: apns::read(sources.section("apns"))?,
+        fcm: fcm::read(sources.section("fcm"))?,
         log: log::read(sources.section("log"))?,
     })
 }

@@ -1,7 +1,7 @@
 //! `countersign demo`: logins that are approved, denied and left to expire, on a server of their own.
 //!
-//! Everything is real but Apple: the server, its store in a temporary directory, the agent library as the phone,
-//! TLS and HTTP/2 to a stand-in for APNs. Where nobody can be asked it answers by itself, and fails unless
+//! Everything is real but Apple and Google: the server, its store in a temporary directory, the agent library as
+//! phone and tablet, TLS and HTTP/2 to stand-ins for APNs and FCM. Where nobody can be asked it answers by itself, and fails unless
 //! each step ends as it should.
 
 #![expect(clippy::doc_markdown, reason = "the command line prints it as it stands")]
@@ -17,6 +17,7 @@ mod phone;
 mod plan;
 mod proof;
 mod terminal;
+mod two_devices;
 mod wire;
 
 use std::{io, path::PathBuf, process::ExitCode};
@@ -32,7 +33,7 @@ use self::{
     error::DemoError,
     installation::Installation,
     login::Players,
-    phone::NewPhone,
+    phone::{Model, NewPhone},
     plan::Plan,
     terminal::Terminal,
     wire::Traffic,
@@ -90,12 +91,12 @@ impl Demo {
         installation: &Installation,
         has_ended: &mut bool,
     ) -> Result<(), DemoError> {
-        let Installation { app, apple, .. } = installation;
+        let Installation { app, apple, google, .. } = installation;
         let traffic = Traffic::default();
         introduce(terminal, installation, self.redis.is_some());
         let application = installation.create_application(APPLICATION).await?;
         let mut backend = Backend::connect(app.origin(), &application.api_key, &traffic).await?;
-        let new_phone = NewPhone::open(&installation.phone_directory(), traffic.clone())?;
+        let new_phone = NewPhone::open(Model::Phone, &installation.phone_directory(), traffic.clone())?;
         let phone = enrollment::play(terminal, &mut backend, new_phone, &traffic).await?;
 
         let backend = &mut backend;
@@ -106,6 +107,8 @@ impl Demo {
             receipt = receipt.or(played.receipt);
             first.get_or_insert(played.shown);
         }
+        let tablet = NewPhone::open(Model::Tablet, &installation.tablet_directory(), traffic.clone())?;
+        players.play_on_two(tablet, google).await?;
         let receipts = match &receipt {
             Some(receipt) => Some(self.prove(players.terminal, installation, receipt)?),
             None => None,
@@ -161,7 +164,7 @@ impl Ends {
 }
 
 fn introduce(terminal: &Terminal, installation: &Installation, is_on_redis: bool) {
-    let Installation { app, apple, .. } = installation;
+    let Installation { app, apple, google, .. } = installation;
     let store = if is_on_redis { "challenges in Redis" } else { "on a fresh store" };
     terminal.say(Style::Strong, "Countersign: a login is approved on a phone.");
     terminal.space();
@@ -169,6 +172,7 @@ fn introduce(terminal: &Terminal, installation: &Installation, is_on_redis: bool
         format!("server     {} (the real one, {store})", app.origin()),
         format!("server id  {}", app.server_id()),
         format!("push       {} (stands in for Apple, TLS and HTTP/2)", apple.base_url()),
+        format!("           {} (stands in for Google)", google.base_url()),
         "phone      the real agent library, with keys of its own".to_owned(),
     ] {
         terminal.print(&Line::plain(part).with_indent(11));

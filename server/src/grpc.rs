@@ -23,6 +23,7 @@ use crate::{
     core::Core,
     enrollment::{Enrollment, Origins},
     login::Login,
+    push::configured::ServedTargets,
     users::Users,
     wire::Shutdown,
 };
@@ -44,15 +45,15 @@ const WATCH_CHALLENGE: &str = "/countersign.login.v1.LoginService/WatchChallenge
 pub struct Settings {
     /// Where pairing links lead.
     pub origins: Origins,
-    /// Topics under which devices may be woken.
-    pub apns_topics: Arc<[String]>,
+    /// Where devices may be woken.
+    pub served: Arc<ServedTargets>,
     /// The largest message that is read.
     pub message_bytes: usize,
 }
 
 /// All services, with health and reflection.
 pub async fn services(core: &Arc<Core>, settings: Settings, shutdown: &Shutdown) -> Routes {
-    let Settings { origins, apns_topics, message_bytes } = settings;
+    let Settings { origins, served, message_bytes } = settings;
     let enrollment = Enrollment::new(Arc::clone(core), origins);
     let login = login_service::Service {
         core: Arc::clone(core),
@@ -68,7 +69,7 @@ pub async fn services(core: &Arc<Core>, settings: Settings, shutdown: &Shutdown)
     let devices = device_service::Service {
         core: Arc::clone(core),
         approval: Approval::new(Arc::clone(core)),
-        accounts: Accounts::new(Arc::clone(core), apns_topics),
+        accounts: Accounts::new(Arc::clone(core), served),
         enrollment,
     };
     let health = health::service(&SERVICES, shutdown).await;

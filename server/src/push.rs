@@ -1,15 +1,22 @@
 //! Waking devices: what every push channel does, what it may answer, and who drives it.
 //!
-//! A channel ([`apns`]) tries once and says what came of it as an [`Outcome`]; the [`dispatch`]er decides
+//! A channel ([`apns`], [`fcm`]) tries once and says what came of it as an [`Outcome`]; the [`dispatch`]er decides
 //! when to try again and tells the store. Neither ever holds up an answer to a backend.
 
+pub mod advice;
 pub mod apns;
+pub mod configured;
+mod connection;
 pub mod dispatch;
+pub mod fcm;
 pub mod records;
+mod reply;
 
 use std::{future::Future, pin::Pin, time::Duration};
 
 use countersign_proto::{statement::push_target::Target, time::UnixTime};
+
+pub use self::connection::TimeLimits;
 
 /// A future on the heap, as traits that are used as objects give it.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;

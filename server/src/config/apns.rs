@@ -30,13 +30,13 @@ pub(super) fn read(mut section: Section) -> Result<Option<ApnsConfig>, ConfigErr
         return Ok(None);
     }
     let config = ApnsConfig {
-        private_key_pem: text_file(&settings.private_key_file)?.unwrap_or_default().into(),
+        private_key_pem: settings.private_key_file.text_file()?.unwrap_or_default().into(),
         key_id: settings.key_id.text()?.unwrap_or_default().to_owned(),
         team_id: settings.team_id.text()?.unwrap_or_default().to_owned(),
         topics: settings.topics.list()?,
         production_url: settings.production_url.text()?.unwrap_or(PRODUCTION_URL).to_owned(),
         sandbox_url: settings.sandbox_url.text()?.unwrap_or(SANDBOX_URL).to_owned(),
-        ca_pem: text_file(&settings.ca_file)?,
+        ca_pem: settings.ca_file.text_file()?,
         time_limits: TimeLimits::default(),
     };
     // The client knows what it can work with; here it is told of the file and line.
@@ -63,14 +63,6 @@ fn is_wanted(settings: &Settings) -> Result<bool, ConfigError> {
         }
         None => Ok(true),
     }
-}
-
-/// The text of the file that a setting names. What is no text is no PEM either, and refused as that.
-fn text_file(setting: &Setting) -> Result<Option<String>, ConfigError> {
-    if !setting.is_set() {
-        return Ok(None);
-    }
-    Ok(Some(String::from_utf8_lossy(&setting.file()?).into_owned()))
 }
 
 impl Settings {

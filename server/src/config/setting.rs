@@ -119,6 +119,15 @@ impl Setting {
             .map_err(|error| self.refuse(&format!("must be a file that the server can read: {error}")))
     }
 
+    /// The text of the file that it names, or none when it is not set. What is no text is neither PEM nor JSON,
+    /// and refused as that.
+    pub(super) fn text_file(&self) -> Result<Option<String>, ConfigError> {
+        if !self.is_set() {
+            return Ok(None);
+        }
+        Ok(Some(String::from_utf8_lossy(&self.file()?).into_owned()))
+    }
+
     /// A whole number within the range.
     pub(super) fn number(&self, default: u32, allowed: RangeInclusive<u32>) -> Result<u32, ConfigError> {
         let number = match &self.value {

@@ -14,7 +14,7 @@ use super::{
 };
 
 /// The sections that there are.
-const SECTIONS: [&str; 6] = ["server", "tls", "limits", "redis", "apns", "log"];
+const SECTIONS: [&str; 7] = ["server", "tls", "limits", "redis", "apns", "fcm", "log"];
 
 /// Every value that was given, by section and key, the one that wins.
 pub(super) struct Sources(BTreeMap<(String, String), (Value, Origin)>);

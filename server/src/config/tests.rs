@@ -5,6 +5,7 @@ use tempfile::TempDir;
 
 use super::*;
 
+mod fcm;
 mod redis;
 mod refusals;
 
@@ -64,6 +65,7 @@ fn the_defaults_are_safe_on_loopback() {
     assert!(matches!(config.tls, TlsConfig::Off));
     assert!(config.redis.is_none());
     assert!(config.apns.is_none());
+    assert!(config.fcm.is_none());
     assert_eq!(config.limits.drain, Duration::from_secs(20));
     assert_eq!(config.log, LogConfig { format: LogFormat::Text, filter: "info".to_owned() });
 }

@@ -11,7 +11,7 @@ use crate::{app::StartError, applications::CreateError, config::ConfigError, fou
 pub(super) enum DemoError {
     #[error("{path} cannot be used: {source}", path = path.display())]
     File { path: PathBuf, source: io::Error },
-    #[error("the stand-in for APNs cannot start: {0}")]
+    #[error("a stand-in for a push provider cannot start: {0}")]
     StandIn(io::Error),
     #[error("signals cannot be caught: {0}")]
     Signals(io::Error),
@@ -29,7 +29,7 @@ pub(super) enum DemoError {
     Refused(#[from] tonic::Status),
     #[error("the phone could not go on: {0}")]
     Phone(#[from] countersign_agent::Error),
-    #[error("no push for this login came to the stand-in for APNs within 10 s")]
+    #[error("no push for this login came to the stand-in for its provider within 10 s")]
     NoPush,
     #[error("the server's answer lacks the {0}")]
     Incomplete(&'static str),

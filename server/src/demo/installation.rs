@@ -1,5 +1,5 @@
 //! Everything that a login needs, in one process and one temporary directory: the real server, and a stand-in
-//! for Apple's push service.
+//! each for Apple's and Google's push service.
 
 use std::{
     fs,
@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use countersign_fakes::apns::ApnsStandIn;
+use countersign_fakes::{apns::ApnsStandIn, fcm::FcmStandIn};
 use data_encoding::HEXLOWER;
 use serde_json::json;
 use tempfile::TempDir;
@@ -30,6 +30,7 @@ pub(super) const TOPIC: &str = "org.example.login";
 pub(super) struct Installation {
     pub(super) app: App,
     pub(super) apple: ApnsStandIn,
+    pub(super) google: FcmStandIn,
     pub(super) directory: TempDir,
 }
 
@@ -42,10 +43,12 @@ impl Installation {
             .map_err(DemoError::file(std::env::temp_dir()))?;
         let apple = ApnsStandIn::start(&[TOPIC], || SystemClock.now().as_seconds()).await;
         let apple = apple.map_err(DemoError::StandIn)?;
-        let config = configuration(directory.path(), &apple, filter, redis)?;
+        let google = FcmStandIn::start(|| SystemClock.now().as_seconds()).await;
+        let google = google.map_err(DemoError::StandIn)?;
+        let config = configuration(directory.path(), &apple, &google, filter, redis)?;
         log::install(&config.log);
         let app = App::start(config, Arc::new(SystemClock), Arc::new(SystemRandom)).await?;
-        Ok(Self { app, apple, directory })
+        Ok(Self { app, apple, google, directory })
     }
 
     /// Where the server's database and master key lie.
@@ -56,6 +59,11 @@ impl Installation {
     /// The phone's keys.
     pub(super) fn phone_directory(&self) -> PathBuf {
         self.directory.path().join("phone")
+    }
+
+    /// The tablet's keys.
+    pub(super) fn tablet_directory(&self) -> PathBuf {
+        self.directory.path().join("tablet")
     }
 
     /// Creates an application beside the running server, as `countersign app create` does.
@@ -81,6 +89,7 @@ impl Installation {
 fn configuration(
     directory: &Path,
     apple: &ApnsStandIn,
+    google: &FcmStandIn,
     filter: &str,
     redis: Option<&str>,
 ) -> Result<Config, DemoError> {
@@ -100,6 +109,11 @@ fn configuration(
             "production_url": apple.base_url(),
             "sandbox_url": apple.base_url(),
             "ca_file": write("apns-ca.pem", apple.ca_pem())?,
+        },
+        "fcm": {
+            "service_account_file": write("fcm.json", &google.service_account().to_string())?,
+            "base_url": google.base_url(),
+            "ca_file": write("fcm-ca.pem", google.ca_pem())?,
         },
         "log": { "filter": filter },
         "redis": {

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use countersign_agent::{Answer, VerifiedChallenge};
-use countersign_fakes::apns::ApnsStandIn;
+use countersign_fakes::StandIn;
 use countersign_proto::{
     common::{ChallengeState, DenialReason},
     login::Challenge,
@@ -27,7 +27,7 @@ pub(super) struct Players<'a> {
     pub(super) terminal: &'a mut Terminal,
     pub(super) backend: &'a mut Backend,
     pub(super) phone: &'a Phone,
-    pub(super) apple: &'a ApnsStandIn,
+    pub(super) apple: &'a StandIn,
     pub(super) traffic: &'a Traffic,
 }
 

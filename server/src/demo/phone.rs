@@ -1,4 +1,5 @@
-//! Anna's phone: the agent library as an app would use it, woken by what comes to the stand-in for APNs.
+//! Anna's phone and her tablet: the agent library as an app would use it, woken by what comes to the stand-ins for
+//! push providers.
 
 use std::{
     path::Path,
@@ -9,10 +10,13 @@ use countersign_agent::{
     Account, Agent, Answer, Denial, DeviceProfile, Enrolled, Error, Offer, Platform, UserVerification,
     VerifiedChallenge,
 };
-use countersign_fakes::apns::ApnsStandIn;
+use countersign_fakes::StandIn;
 use countersign_proto::{
     device::device_service_server::SERVICE_NAME,
-    statement::{PushTarget, push_target},
+    statement::{
+        PushTarget,
+        push_target::{self, Target},
+    },
 };
 use tokio::time::timeout;
 
@@ -25,18 +29,31 @@ use super::{
 
 /// A device token that Apple might give.
 const DEVICE_TOKEN: &str = "1f2e9c57d0a84b36af10c2e85d7794b3668f01d92ac54e7bb3082f6de419a075";
+/// A registration token that Google might give.
+const REGISTRATION_TOKEN: &str = "fT7mQx2LR4yKc9_vNsW0hJ:APA91bEz5HkU8dWqYp3RxGt6LnCj0VsFoB1MiXyT4aKwPu7ZrQeNhD2\
+    gJlOvSc9IfAmB5tXqLyKp8WzRuEoHd3TjVnGsCiM6bPx";
 /// Far more than a push over loopback takes.
 const PUSH_PATIENCE: Duration = Duration::from_secs(10);
 /// Labels of what a challenge says take so much of the phone's screen; all but the longest fit.
 const LABEL_CHARS: usize = 13;
 
-/// A phone without an account yet.
+/// Which of Anna's devices.
+#[derive(Clone, Copy)]
+pub(super) enum Model {
+    /// Woken through Apple.
+    Phone,
+    /// Woken through Google.
+    Tablet,
+}
+
+/// A phone without an account yet, or a tablet.
 pub(super) struct NewPhone {
+    model: Model,
     agent: Agent,
     traffic: Traffic,
 }
 
-/// A phone with Anna's account.
+/// A phone or tablet with Anna's account.
 pub(super) struct Phone {
     account: Account,
     traffic: Traffic,
@@ -52,8 +69,8 @@ pub(super) enum Choice {
 
 impl NewPhone {
     /// Keeps its keys in `directory`.
-    pub(super) fn open(directory: &Path, traffic: Traffic) -> Result<Self, DemoError> {
-        Ok(Self { agent: Agent::open(directory)?, traffic })
+    pub(super) fn open(model: Model, directory: &Path, traffic: Traffic) -> Result<Self, DemoError> {
+        Ok(Self { model, agent: Agent::open(directory)?, traffic })
     }
 
     /// Scans a QR code: what it is for, verified.
@@ -67,19 +84,18 @@ impl NewPhone {
     /// Accepts, with a fresh key.
     pub(super) async fn accept(&self, offer: &Offer) -> Result<Enrolled, DemoError> {
         let since = Instant::now();
-        let enrolled = self.agent.accept(offer, "Anna's phone", Platform::Ios).await?;
+        let (name, platform) = match self.model {
+            Model::Phone => ("Anna's phone", Platform::Ios),
+            Model::Tablet => ("Anna's tablet", Platform::Android),
+        };
+        let enrolled = self.agent.accept(offer, name, platform).await?;
         note(&self.traffic, since, "Enroll");
         Ok(enrolled)
     }
 
     /// Tells the server where to wake it.
     pub(super) async fn tell_push_target(self, account: Account) -> Result<Phone, DemoError> {
-        let apns = push_target::Apns {
-            device_token: DEVICE_TOKEN.to_owned(),
-            topic: TOPIC.to_owned(),
-            sandbox: false,
-        };
-        let target = PushTarget { target: Some(push_target::Target::Apns(apns)) };
+        let target = PushTarget { target: Some(self.model.target()) };
         let since = Instant::now();
         account
             .change_profile(DeviceProfile { push_target: Some(target), ..DeviceProfile::default() })
@@ -89,14 +105,29 @@ impl NewPhone {
     }
 }
 
+impl Model {
+    /// Where it is woken.
+    fn target(self) -> Target {
+        match self {
+            Self::Phone => {
+                let (device_token, topic) = (DEVICE_TOKEN.to_owned(), TOPIC.to_owned());
+                Target::Apns(push_target::Apns { device_token, topic, sandbox: false })
+            }
+            Self::Tablet => {
+                Target::Fcm(push_target::Fcm { registration_token: REGISTRATION_TOKEN.to_owned() })
+            }
+        }
+    }
+}
+
 impl Phone {
     /// Waits for the push that the login at `asked` caused, and fetches the challenge that it names.
     pub(super) async fn woken(
         &self,
-        apple: &ApnsStandIn,
+        provider: &StandIn,
         asked: Instant,
     ) -> Result<VerifiedChallenge, DemoError> {
-        let push = timeout(PUSH_PATIENCE, apple.next_request()).await.map_err(|_| DemoError::NoPush)?;
+        let push = timeout(PUSH_PATIENCE, provider.next_request()).await.map_err(|_| DemoError::NoPush)?;
         let token: String = push.device_token.chars().take(8).collect();
         let path = push.path.replace(&push.device_token, &format!("{token}..."));
         let status = push.status.map_or_else(|| "(no answer)".to_owned(), |status| status.to_string());
@@ -108,7 +139,9 @@ impl Phone {
                 found: status,
             });
         }
-        let challenge_id = push.body["countersign"]["c"].as_str();
+        // Where Apple's payload has it, or Google's message.
+        let of_apple = push.body["countersign"]["c"].as_str();
+        let challenge_id = of_apple.or(push.body["message"]["data"]["c"].as_str());
         let challenge_id = challenge_id.ok_or(DemoError::Incomplete("challenge's id in the push"))?;
         let since = Instant::now();
         let challenge = self.account.challenge(challenge_id).await?;

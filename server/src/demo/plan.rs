@@ -1,4 +1,4 @@
-//! The four logins that are played.
+//! The four logins that are played on one phone.
 
 use std::time::Duration;
 

@@ -1,13 +1,12 @@
 //! Apple Push Notification service, over HTTP/2 with a provider token.
 //!
 //! Written from Apple's "Sending notification requests to APNs", "Establishing a token-based connection to
-//! APNs" and "Handling notification responses from APNs". `environment` keeps one
-//! connection each to production and development; `provider_token` keeps Apple's rules for renewing the token
+//! APNs" and "Handling notification responses from APNs". There is one connection each to
+//! production and development; `provider_token` keeps Apple's rules for renewing the token
 //! over all processes; `answer` says what each of Apple's answers means.
 
 mod answer;
 mod config;
-mod environment;
 mod payload;
 mod provider_token;
 mod request;
@@ -18,18 +17,22 @@ use countersign_proto::{
     statement::push_target::{Apns as ApnsTarget, Target},
     time::UnixTime,
 };
+use reqwest::{Client, Url};
 
 use self::{
     answer::Answer,
-    environment::{Environment, NoAnswer},
     provider_token::{NoToken, TokenSource},
     request::Push,
 };
 pub use self::{
-    config::{ApnsConfig, InvalidApnsConfig, PRODUCTION_URL, SANDBOX_URL, TimeLimits},
+    config::{ApnsConfig, InvalidApnsConfig, PRODUCTION_URL, SANDBOX_URL},
     provider_token::{ProviderToken, ProviderTokenKey, ProviderTokens, TokensUnavailable},
 };
-use super::{BoxFuture, Outcome, PushChannel, WakeUp};
+pub use super::TimeLimits;
+use super::{
+    BoxFuture, Outcome, PushChannel, WakeUp,
+    connection::{Connections, NoAnswer, Tls, causes},
+};
 use crate::clock::SharedClock;
 
 /// The client of APNs for one team's signing key.
@@ -39,6 +42,12 @@ pub struct Apns {
     sandbox: Environment,
     tokens: TokenSource,
     clock: SharedClock,
+}
+
+/// One of Apple's two environments.
+struct Environment {
+    base_url: Url,
+    connections: Connections,
 }
 
 impl Apns {
@@ -80,23 +89,40 @@ impl Apns {
     async fn push(&self, push: &Push<'_>) -> Result<Answer, Failure> {
         let environment = if push.target.sandbox { &self.sandbox } else { &self.production };
         let token = self.tokens.current().await?;
-        let answer = environment.post(push, &token, self.now()).await?;
+        let answer = environment.post(push, &token, self.clock.now()).await?;
         if !answer.wants_new_provider_token() {
             return Ok(answer);
         }
         let token = self.tokens.after(&token).await?;
-        Ok(environment.post(push, &token, self.now()).await?)
+        Ok(environment.post(push, &token, self.clock.now()).await?)
+    }
+}
+
+impl Environment {
+    fn new(base_url: Url, tls: Tls) -> Result<Self, InvalidApnsConfig> {
+        let connections = Connections::new("APNs", tls).map_err(|error| {
+            let causes = causes(&error);
+            let allowed =
+                format!("must go with the system's certificates: no TLS client can be made ({causes})");
+            config::invalid("ca_file", allowed)
+        })?;
+        Ok(Self { base_url, connections })
     }
 
-    fn now(&self) -> UnixTime {
-        self.clock.now()
+    async fn post(&self, push: &Push<'_>, token: &ProviderToken, now: UnixTime) -> Result<Answer, NoAnswer> {
+        let request = |client: &Client| push.request(client, &self.base_url, token);
+        Ok(Answer::of(&self.connections.post(request).await?, now))
     }
 }
 
 impl PushChannel for Apns {
     fn send<'a>(&'a self, target: &'a Target, wake_up: &'a WakeUp) -> BoxFuture<'a, Outcome> {
-        let Target::Apns(target) = target;
-        Box::pin(self.wake(target, wake_up))
+        Box::pin(async move {
+            match target {
+                Target::Apns(target) => self.wake(target, wake_up).await,
+                Target::Fcm(_) => Outcome::Unknown { reason: "not a target of APNs".to_owned() },
+            }
+        })
     }
 }
 
@@ -128,10 +154,7 @@ impl From<Failure> for Outcome {
                 Self::Retry { after: None, reason: error.to_string() }
             }
             Failure::Token(error @ NoToken::NotSigned) => Self::Misconfigured { reason: error.to_string() },
-            Failure::Connection(NoAnswer::NotSendable) => {
-                Self::Unknown { reason: NoAnswer::NotSendable.to_string() }
-            }
-            Failure::Connection(error) => Self::Retry { after: None, reason: error.to_string() },
+            Failure::Connection(error) => error.into(),
         }
     }
 }

@@ -52,6 +52,18 @@ pub trait DeliveryLog: Send + Sync {
 pub struct Channels {
     /// Apple's; none when it is not configured.
     pub apns: Option<Arc<dyn PushChannel>>,
+    /// Google's; none when it is not configured.
+    pub fcm: Option<Arc<dyn PushChannel>>,
+}
+
+impl Channels {
+    /// The one that reaches `target`; none when it is not configured.
+    pub fn to(&self, target: &Target) -> Option<&Arc<dyn PushChannel>> {
+        match target {
+            Target::Apns(_) => self.apns.as_ref(),
+            Target::Fcm(_) => self.fcm.as_ref(),
+        }
+    }
 }
 
 /// A device to wake, and where.

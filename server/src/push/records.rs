@@ -18,6 +18,7 @@ use super::{
     dispatch::DeliveryLog,
 };
 use crate::{
+    foundation::Foundation,
     keyring::{Keyring, Place},
     store::{Challenges, Devices, Secrets},
     waiters::Waiters,
@@ -86,6 +87,11 @@ const NAME: &str = "apns_provider_token";
 const PLACE: Place<'static> = Place { kind: NAME, application_id: "", user_id: "", row_id: "" };
 
 impl SealedProviderTokens {
+    /// Those of an opened data directory.
+    pub fn of(foundation: &Foundation) -> Self {
+        Self { secrets: Arc::clone(&foundation.store) as _, keyring: Arc::clone(&foundation.keyring) }
+    }
+
     fn opened(&self, sealed: &[u8], key: &ProviderTokenKey) -> Option<ProviderToken> {
         let opened = self.keyring.open(PLACE, sealed).ok()?;
         let stored: Stored = serde_json::from_slice(opened.expose_secret()).ok()?;

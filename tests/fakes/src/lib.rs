@@ -2,3 +2,7 @@
 //! `countersign demo`.
 
 pub mod apns;
+pub mod fcm;
+mod stand_in;
+
+pub use stand_in::{Answer, ConnectionFault, Request, StandIn};

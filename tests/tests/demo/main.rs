@@ -20,7 +20,7 @@ use tokio::time::timeout;
 const PATIENCE: Duration = Duration::from_mins(2);
 
 /// Calls in the order in which the demo makes them, each of which must be told with its milliseconds.
-const WIRE: [&str; 17] = [
+const WIRE: [&str; 27] = [
     "UserService/StartEnrollment OK",
     "DeviceService/GetOffer OK",
     "DeviceService/Enroll OK",
@@ -38,6 +38,16 @@ const WIRE: [&str; 17] = [
     "LoginService/CreateChallenge OK",
     "DeviceService/GetChallenge OK",
     "LoginService/RedeemChallenge FAILED_PRECONDITION",
+    "UserService/StartEnrollment OK",
+    "DeviceService/GetOffer OK",
+    "DeviceService/Enroll OK",
+    "UserService/ConfirmEnrollment OK",
+    "DeviceService/ChangeDevice OK",
+    "LoginService/CreateChallenge OK",
+    "DeviceService/GetChallenge OK",
+    "DeviceService/GetChallenge OK",
+    "DeviceService/Respond OK",
+    "LoginService/RedeemChallenge OK",
 ];
 
 struct Ended {
@@ -140,6 +150,12 @@ fn outcomes_are_told(stdout: &str) {
         "-- 4. A login that nobody answers",
         "is told: expired.",
         "the challenge is EXPIRED, not approved: let nobody in",
+        "-- 5. A login on two devices",
+        "| Tablet added, and told the server where to push.",
+        "is told: approved. | tablet  [Approve]  with ",
+        "Logged in.         |         is told: approved.",
+        "| phone   [Deny]  it was not me",
+        "|         is told: not counted: approved.",
         "-- The receipt of the approved login",
         "APPROVED at 20",
         "203.0.113.7 becomes 203.0.113.8",
@@ -158,9 +174,10 @@ fn wire_is_told(stdout: &str) {
         assert!(is_there, "{expected} is missing in {lines:?}");
     }
     let count = |wanted: &str| lines.iter().filter(|(_, call)| call.ends_with(wanted)).count();
-    assert_eq!(count("POST /3/device/1f2e9c57... 200"), 4);
-    assert_eq!(count("DeviceService/Respond OK"), 3);
-    assert_eq!(count("LoginService/AwaitChallenge OK"), 4);
+    assert_eq!(count("POST /3/device/1f2e9c57... 200"), 5);
+    assert_eq!(count("POST /v1/projects/stand-in-project/messages:send 200"), 1);
+    assert_eq!(count("DeviceService/Respond OK"), 5);
+    assert_eq!(count("LoginService/AwaitChallenge OK"), 5);
 }
 
 fn receipts_are_what_they_are_told_to_be(stdout: &str, out: &Path) {

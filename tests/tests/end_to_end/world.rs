@@ -1,4 +1,5 @@
-//! A whole installation: the real server, a login backend, devices, and a stand-in for APNs, over real sockets.
+//! A whole installation: the real server, a login backend, devices, and stand-ins for APNs and FCM, over real
+//! sockets.
 
 mod backend;
 mod by_hand;
@@ -26,7 +27,7 @@ use countersign::{
 };
 use countersign_agent::{Account, Agent};
 use countersign_domain::policy::Policy;
-use countersign_fakes::apns::ApnsStandIn;
+use countersign_fakes::{apns::ApnsStandIn, fcm::FcmStandIn};
 use countersign_proto::{
     common::Platform,
     device::device_service_client::DeviceServiceClient,
@@ -57,6 +58,10 @@ pub(crate) const TOPIC: &str = "org.example.login";
 /// A device token that Apple might give.
 pub(crate) const DEVICE_TOKEN: &str = "00fc13adff785122b4ad28809a3420982341241421348097878e577c991de8f0";
 
+/// A registration token that Google might give.
+pub(crate) const REGISTRATION_TOKEN: &str = "eK3pWq9xT0-aB7_dZmLs1R:APA91bHx2Vt6QyR0cNfJ8uLkEwGz4oXiS5dMbP7aTqYhC3nU9vKjWrF1\
+    sDgZlXeOpI8mBtHyQuVa6NcRkLwJfSzE2xGoT5iPdMbY";
+
 /// Where a server keeps its challenges.
 #[expect(dead_code, reason = "each of the two test targets is for one of them")]
 pub(crate) enum Store {
@@ -73,6 +78,7 @@ pub(crate) struct World {
     pub(crate) shared: Option<Shared>,
     pub(crate) clock: WatchedClock,
     pub(crate) apple: ApnsStandIn,
+    pub(crate) google: FcmStandIn,
     pub(crate) directory: TempDir,
     /// The servers' certificate, when they speak TLS.
     certificate_pem: Option<String>,
@@ -89,6 +95,11 @@ impl World {
         Self::start_with("").await
     }
 
+    /// [`Self::start`] with no push provider configured.
+    pub(crate) async fn start_without_push() -> Self {
+        Self::start_as(Settings { is_without_push: true, ..Settings::default() }).await
+    }
+
     /// [`Self::start`] with more in its configuration file.
     pub(crate) async fn start_with(more: &str) -> Self {
         Self::start_within(None, more).await
@@ -96,7 +107,7 @@ impl World {
 
     /// [`Self::start`] with other limits of connections and calls than those that are configured.
     pub(crate) async fn start_within(limits: Option<Limits>, more: &str) -> Self {
-        Self::start_as(Settings { limits, more, certificate_pem: None }).await
+        Self::start_as(Settings { limits, more, ..Settings::default() }).await
     }
 
     /// [`Self::start_within`], over TLS with a certificate for localhost.
@@ -112,7 +123,8 @@ impl World {
         let key = written("tls.key", made.signing_key.serialize_pem());
         let tls = format!("[tls]\ncertificate_file = {certificate:?}\nprivate_key_file = {key:?}\n");
         let certificate_pem = Some(made.cert.pem());
-        Self::start_as(Settings { limits: Some(limits), more: &tls, certificate_pem }).await
+        let limits = Some(limits);
+        Self::start_as(Settings { limits, more: &tls, certificate_pem, ..Settings::default() }).await
     }
 
     async fn start_as(settings: Settings<'_>) -> Self {
@@ -124,8 +136,12 @@ impl World {
         let apple_clock = clock.clone();
         let apple = ApnsStandIn::start(&[TOPIC], move || apple_clock.now().as_seconds());
         let apple = apple.await.expect("a port is free");
+        let google_clock = clock.clone();
+        let google = FcmStandIn::start(move || google_clock.now().as_seconds());
+        let google = google.await.expect("a port is free");
         let directory = tempfile::tempdir().expect("a temporary directory");
-        let mut world = Self { apps: Vec::new(), shared, clock, apple, directory, certificate_pem: None };
+        let (apps, certificate_pem) = (Vec::new(), None);
+        let mut world = Self { apps, shared, clock, apple, google, directory, certificate_pem };
         world.start_servers(settings).await;
         world
     }
@@ -327,5 +343,12 @@ pub(crate) fn apns_profile(device_token: &str) -> DeviceProfile {
     let apns =
         push_target::Apns { device_token: device_token.to_owned(), topic: TOPIC.to_owned(), sandbox: false };
     let target = PushTarget { target: Some(push_target::Target::Apns(apns)) };
+    DeviceProfile { push_target: Some(target), ..DeviceProfile::default() }
+}
+
+/// A profile that sets nothing but an FCM target.
+pub(crate) fn fcm_profile(registration_token: &str) -> DeviceProfile {
+    let fcm = push_target::Fcm { registration_token: registration_token.to_owned() };
+    let target = PushTarget { target: Some(push_target::Target::Fcm(fcm)) };
     DeviceProfile { push_target: Some(target), ..DeviceProfile::default() }
 }

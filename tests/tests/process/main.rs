@@ -5,6 +5,7 @@ mod malformed;
 mod moving;
 mod people;
 mod program;
+mod push;
 mod receipts;
 mod redis;
 mod secrets;

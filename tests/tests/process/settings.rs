@@ -67,7 +67,7 @@ async fn a_bad_setting_is_named_with_file_line_key_value_and_what_is_allowed() {
         (
             "\n[sever]\n",
             "countersign.toml, line 2: sever is not known, did you mean server?; allowed are server, tls, \
-             limits, redis, apns, log",
+             limits, redis, apns, fcm, log",
         ),
         (
             "[tls]\ncertificate_file = \"DIR/empty.pem\"\n",

@@ -1,6 +1,7 @@
-//! The dispatcher with the real APNs client, against the stand-in. Time moves only when a test moves it.
+//! The dispatcher with the real clients of APNs and FCM, against the stand-ins. Time moves only when a test moves it.
 
 mod ends;
+mod providers;
 mod retries;
 
 use std::{pin::Pin, sync::Arc, time::Duration};
@@ -115,7 +116,7 @@ impl Stage {
 
     fn of(scene: Scene) -> Self {
         let apns = Arc::clone(&scene.apns);
-        Self::on(scene, Channels { apns: Some(apns) })
+        Self::on(scene, Channels { apns: Some(apns), ..Channels::default() })
     }
 
     fn on(scene: Scene, channels: Channels) -> Self {

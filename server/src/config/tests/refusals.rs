@@ -27,11 +27,11 @@ const FILES: &[(&str, &str)] = &[
     (
         "\n[sever]\n",
         "FILE, line 2: sever is not known, did you mean server?; allowed are server, tls, limits, \
-         redis, apns, log",
+         redis, apns, fcm, log",
     ),
     (
         "listen = \"127.0.0.1:1\"",
-        "FILE, line 1: listen is not known; allowed are server, tls, limits, redis, apns, log",
+        "FILE, line 1: listen is not known; allowed are server, tls, limits, redis, apns, fcm, log",
     ),
     ("server = 1", "FILE, line 1: server = ...: must be a section: write [server] on a line of its own"),
     ("[[server]]", "FILE, line 1: server = ...: must be a section: write [server] on a line of its own"),

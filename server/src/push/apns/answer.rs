@@ -5,13 +5,14 @@
 
 use std::time::Duration;
 
-use chrono::DateTime;
 use countersign_proto::time::UnixTime;
-use http::{HeaderMap, StatusCode, header::RETRY_AFTER};
-use reqwest::Response;
+use http::StatusCode;
 use serde::Deserialize;
 
-use crate::push::Outcome;
+use crate::push::{
+    Outcome,
+    reply::{Reply, is_word},
+};
 
 /// One answer, as far as it counts.
 pub(super) struct Answer {
@@ -85,28 +86,20 @@ enum Meaning {
 }
 
 impl Answer {
-    /// Apple's bodies take below 100 bytes: what is longer is none of Apple's, and is not read.
-    const LONGEST_BODY: usize = 4096;
-
-    /// Reads `response`. A body that breaks off or is no JSON leaves the status to judge by.
-    pub(super) async fn read(mut response: Response, now: UnixTime) -> Self {
-        let status = response.status();
-        let retry_after = retry_after(response.headers(), now);
-        let mut body = Vec::new();
-        if !status.is_success() {
-            while let Ok(Some(chunk)) = response.chunk().await {
-                if body.len() + chunk.len() > Self::LONGEST_BODY {
-                    body.clear();
-                    break;
-                }
-                body.extend_from_slice(&chunk);
-            }
-        }
-        let (reason, timestamp) = match serde_json::from_slice::<ErrorBody>(&body) {
-            Ok(body) => (Some(body.reason), body.timestamp),
-            Err(_) => (None, None),
+    /// A body that is no JSON leaves the status to judge by.
+    pub(super) fn of(reply: &Reply, now: UnixTime) -> Self {
+        let body = if reply.status.is_success() {
+            None
+        } else {
+            serde_json::from_slice::<ErrorBody>(&reply.body).ok()
         };
-        Self { status, reason, timestamp, retry_after }
+        let (reason, timestamp) = body.map(|body| (body.reason, body.timestamp)).unzip();
+        Self {
+            status: reply.status,
+            reason,
+            timestamp: timestamp.flatten(),
+            retry_after: reply.retry_after(now),
+        }
     }
 
     /// Whether the provider token is too old by Apple's clock.
@@ -191,18 +184,4 @@ impl KnownReason {
             | Self::PayloadTooLarge => Meaning::Unknown,
         }
     }
-}
-
-fn is_word(text: &str) -> bool {
-    (1..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
-}
-
-/// RFC 9110, section 10.2.3: seconds, or a date.
-fn retry_after(headers: &HeaderMap, now: UnixTime) -> Option<Duration> {
-    let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    if let Ok(seconds) = value.parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let date = DateTime::parse_from_rfc2822(value).ok()?;
-    Some(UnixTime::from_millis(date.timestamp_millis()).since(now))
 }

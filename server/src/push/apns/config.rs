@@ -1,13 +1,12 @@
 //! What an operator sets for APNs, checked before anything is sent.
 
-use std::time::Duration;
-
 use countersign_proto::{link::is_origin, statement_form::is_bundle_id};
 use jsonwebtoken::EncodingKey;
 use reqwest::{Certificate, Url};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::provider_token::{self, ProviderTokenKey};
+use crate::push::connection::{TimeLimits, Tls};
 
 /// The settings of APNs.
 #[derive(Clone, Debug)]
@@ -30,15 +29,6 @@ pub struct ApnsConfig {
     pub time_limits: TimeLimits,
 }
 
-/// How long an attempt may take before it counts as failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TimeLimits {
-    /// For TCP and TLS.
-    pub connect: Duration,
-    /// From the start to the end of the answer, a new connection included.
-    pub answer: Duration,
-}
-
 /// A setting that cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("apns.{setting} {allowed}")]
@@ -56,13 +46,6 @@ pub(super) struct Checked {
     pub(super) production_url: Url,
     pub(super) sandbox_url: Url,
     pub(super) tls: Tls,
-}
-
-/// What a connection is made with.
-#[derive(Clone)]
-pub(super) struct Tls {
-    pub(super) extra_roots: Vec<Certificate>,
-    pub(super) time_limits: TimeLimits,
 }
 
 /// Apple's server for apps from the store.
@@ -129,13 +112,7 @@ impl ApnsConfig {
     }
 }
 
-impl Default for TimeLimits {
-    fn default() -> Self {
-        Self { connect: Duration::from_secs(5), answer: Duration::from_secs(10) }
-    }
-}
-
-fn invalid(setting: &'static str, allowed: impl Into<String>) -> InvalidApnsConfig {
+pub(super) fn invalid(setting: &'static str, allowed: impl Into<String>) -> InvalidApnsConfig {
     InvalidApnsConfig { setting, allowed: allowed.into() }
 }
 

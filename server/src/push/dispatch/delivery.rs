@@ -6,7 +6,7 @@ use countersign_proto::{login::DeliveryState, statement::push_target::Target, ti
 use tokio::sync::watch;
 
 use super::{Context, back_off};
-use crate::push::{Outcome, PushChannel, WakeUp};
+use crate::push::{Outcome, WakeUp};
 
 /// Why a delivery ends before its time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,7 +50,7 @@ impl Delivery {
     }
 
     async fn attempts(&self, stop: &mut watch::Receiver<Option<Stop>>, attempts: &mut u32) -> End {
-        let Some(channel) = self.channel() else {
+        let Some(channel) = self.context.channels.to(&self.target) else {
             return End::Failed { reason: "the push provider of this device is not configured".to_owned() };
         };
         let mut last = "no answer yet".to_owned();
@@ -110,12 +110,6 @@ impl Delivery {
             cause = stopping(stop) => Event::Stopped(cause),
             () = expiry => Event::Expired,
             came = future => Event::Came(came),
-        }
-    }
-
-    fn channel(&self) -> Option<&Arc<dyn PushChannel>> {
-        match self.target {
-            Target::Apns(_) => self.context.channels.apns.as_ref(),
         }
     }
 

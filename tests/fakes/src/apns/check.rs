@@ -11,7 +11,8 @@ use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Now, SigningKey};
+use super::SigningKey;
+use crate::stand_in::Now;
 
 /// The most bytes of a payload.
 const LARGEST_PAYLOAD: usize = 4096;

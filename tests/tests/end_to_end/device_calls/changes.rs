@@ -8,7 +8,8 @@ use countersign_proto::{
 };
 
 use crate::world::{
-    ByHand, DEVICE_TOKEN, TOPIC, World, apns_profile, public, refused, refused_field, with_unknown_field,
+    ByHand, DEVICE_TOKEN, REGISTRATION_TOKEN, TOPIC, World, apns_profile, fcm_profile, public, refused,
+    refused_field, with_unknown_field,
 };
 
 fn named(name: &str) -> DeviceProfile {
@@ -95,6 +96,20 @@ async fn a_topic_that_is_not_served_and_malformed_fields_are_refused() {
     let nothing = DeviceChangeStatement { change: None, ..device.change(1, DeviceProfile::default()) };
     refused_field(device.send_change(&nothing).await, "change");
     device.send_change(&device.change(1, named("Phone"))).await.expect("no sequence was used");
+}
+
+#[tokio::test]
+async fn a_target_of_a_provider_that_is_not_configured_is_refused_and_a_malformed_one_anyway() {
+    let world = World::start_without_push().await;
+    let backend = world.backend("Shop").await;
+    let device = world.enroll_by_hand(&backend, "anna", 1).await;
+    for (profile, field) in [
+        (fcm_profile(REGISTRATION_TOKEN), "profile.push_target.fcm"),
+        (fcm_profile("short"), "profile.push_target.fcm.registration_token"),
+        (apns_profile(DEVICE_TOKEN), "profile.push_target.apns.topic"),
+    ] {
+        refused_field(device.send_change(&device.change(1, profile)).await, field);
+    }
 }
 
 #[tokio::test]

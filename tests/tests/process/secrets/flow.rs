@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use countersign::clock::{Clock as _, SystemClock};
 use countersign_agent::{Agent, Denial, Platform, UserVerification};
-use countersign_fakes::apns::{Answer, ApnsStandIn};
+use countersign_fakes::{
+    apns::{Answer, ApnsStandIn},
+    fcm::FcmStandIn,
+};
 use countersign_proto::{
     common::ChallengeState,
     login::{CreateChallengeRequest, LoginSource, StartEnrollmentRequest},
@@ -21,6 +24,8 @@ use crate::{
 
 const TOPIC: &str = "org.example.login";
 const DEVICE_TOKEN: &str = "00fc13adff785122b4ad28809a3420982341241421348097878e577c991de8f0";
+const REGISTRATION_TOKEN: &str = "eK3pWq9xT0-aB7_dZmLs1R:APA91bHx2Vt6QyR0cNfJ8uLkEwGz4oXiS5dMbP7aTqYhC3nU9vKjWrF1\
+    sDgZlXeOpI8mBtHyQuVa6NcRkLwJfSzE2xGoT5iPdMbY";
 const ACCOUNT_NAME: &str = "account-name-of-anna@example.org";
 const BINDING_MESSAGE: &str = "Message that only Anna may read";
 const IP_ADDRESS: &str = "2001:db8:77ab:1234:5678:9abc:def0:4321";
@@ -44,6 +49,7 @@ pub(super) struct Flow {
 struct Scene {
     place: Place,
     apple: ApnsStandIn,
+    google: FcmStandIn,
     server: Server,
     application: Application,
     backend: Backend,
@@ -59,6 +65,7 @@ impl Flow {
         scene.call_with_bad_keys().await;
         let device = scene.enroll().await;
         scene.wake(&device).await;
+        scene.wake_through_google(&device).await;
         scene.log_in(&device).await;
         scene.refuse(&device).await;
         scene.revoke(&device).await;
@@ -75,11 +82,16 @@ impl Scene {
         place.write("apns.p8", &key.private_key_pem);
         place.write("apns-ca.pem", apple.ca_pem());
         let url = apple.base_url();
+        let google = FcmStandIn::start(|| SystemClock.now().as_seconds()).await.expect("a port is free");
+        place.write("fcm.json", google.service_account().to_string());
+        place.write("fcm-ca.pem", google.ca_pem());
         let configuration = format!(
             "[server]\nlisten = \"127.0.0.1:0\"\ndata_dir = \"data\"\n\
              [log]\nfilter = \"trace\"\nformat = {format:?}\n{more}\
              [apns]\nprivate_key_file = \"apns.p8\"\nkey_id = {key_id:?}\nteam_id = {team_id:?}\n\
-             topics = [{TOPIC:?}]\nproduction_url = {url:?}\nsandbox_url = {url:?}\nca_file = \"apns-ca.pem\"\n",
+             topics = [{TOPIC:?}]\nproduction_url = {url:?}\nsandbox_url = {url:?}\nca_file = \"apns-ca.pem\"\n\
+             [fcm]\nservice_account_file = \"fcm.json\"\nbase_url = {google:?}\nca_file = \"fcm-ca.pem\"\n",
+            google = google.base_url(),
             key_id = key.key_id,
             team_id = key.team_id,
         );
@@ -97,6 +109,10 @@ impl Scene {
         let pem: String = key.private_key_pem.lines().filter(|line| !line.starts_with("---")).collect();
         secrets.add_bytes("the APNs key", &BASE64.decode(pem.as_bytes()).expect("PEM"));
         secrets.add_text("the APNs key's first line", &pem[32..64]);
+        let account_key = google.service_account()["private_key"].as_str().expect("PEM");
+        let pem: String = account_key.lines().filter(|line| !line.starts_with("---")).collect();
+        secrets.add_bytes("the service account's key", &BASE64.decode(pem.as_bytes()).expect("PEM"));
+        secrets.add_text("the service account's key's middle", &pem[400..464]);
         for (name, text) in [
             ("the account's name", ACCOUNT_NAME),
             ("the binding message", BINDING_MESSAGE),
@@ -105,11 +121,12 @@ impl Scene {
             ("the location", LOCATION),
             ("a detail", DETAIL),
             ("the device token", DEVICE_TOKEN),
+            ("the registration token", REGISTRATION_TOKEN),
         ] {
             secrets.add_text(name, text);
         }
         let (errors, challenge_ids) = (Vec::new(), Vec::new());
-        Self { place, apple, server, application, backend, secrets, errors, challenge_ids }
+        Self { place, apple, google, server, application, backend, secrets, errors, challenge_ids }
     }
 
     /// Keeps what a caller was told; it must have been refused.
@@ -248,6 +265,37 @@ impl Scene {
             let challenge = soon(device.account.challenge(&challenge_id)).await.expect("it was asked");
             soon(device.account.deny(&challenge, Denial::Mistake)).await.expect("it counts");
         }
+    }
+
+    /// The device is woken through Google, also when that fails in several ways; at last its target is gone.
+    async fn wake_through_google(&mut self, device: &Device) {
+        let fcm = push_target::Fcm { registration_token: REGISTRATION_TOKEN.to_owned() };
+        let target = PushTarget { target: Some(push_target::Target::Fcm(fcm)) };
+        let profile = DeviceProfile { push_target: Some(target), ..DeviceProfile::default() };
+        soon(device.account.change_profile(profile)).await.expect("a good target");
+        for (n, answer) in [
+            Answer::Accept,
+            Answer::refuse_fcm(403, "PERMISSION_DENIED", "SENDER_ID_MISMATCH"),
+            Answer::Hangup,
+            Answer::refuse_fcm(404, "NOT_FOUND", "UNREGISTERED"),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            self.google.answer_next(answer);
+            let (challenge_id, _) = self.create(&format!("attempt-of-google-{n}")).await;
+            let request = soon(self.google.next_request()).await;
+            let token = request.headers["authorization"].to_str().expect("ASCII");
+            self.secrets.add_text("an access token", token.strip_prefix("Bearer ").expect("an access token"));
+            // Ends what is tried again.
+            let challenge = soon(device.account.challenge(&challenge_id)).await.expect("it was asked");
+            soon(device.account.deny(&challenge, Denial::Mistake)).await.expect("it counts");
+        }
+        let form = soon(self.google.next_token_request()).await.body;
+        let (_, assertion) = form.as_str().expect("a form").rsplit_once('=').expect("fields");
+        self.secrets.add_text("an assertion", assertion);
+        let signature = assertion.rsplit('.').next().expect("three parts");
+        self.secrets.add_text("an assertion's signature", signature);
     }
 
     /// Approved and redeemed; denied; a wrong match code.

@@ -107,7 +107,7 @@ async fn a_dead_provider_delays_nobody_else() {
 
     let names: Vec<String> = (0..300).map(|at| format!("{at:04x}")).collect();
     let at_the_dead_one = names.iter().map(|name| {
-        let Target::Apns(mut target) = target(name);
+        let Target::Apns(mut target) = target(name) else { unreachable!("it is one of APNs") };
         target.sandbox = true;
         (name.as_str(), Target::Apns(target))
     });

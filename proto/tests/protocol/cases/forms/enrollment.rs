@@ -3,7 +3,7 @@
 use countersign_proto::statement::{
     DeviceChangeStatement, DeviceProfile, PublicKey, PushTarget,
     device_change_statement::Change,
-    push_target::{Apns, Target},
+    push_target::{Apns, Fcm, Target},
 };
 
 use super::{StatementCase, Table};
@@ -171,9 +171,17 @@ fn apns(change: impl Fn(&mut Apns)) -> impl Fn(&mut DeviceChangeStatement) {
     })
 }
 
+/// Puts one of FCM in the push target's place.
+fn fcm(registration_token: &str) -> impl Fn(&mut DeviceChangeStatement) {
+    let fcm = Fcm { registration_token: registration_token.to_owned() };
+    let target = PushTarget { target: Some(Target::Fcm(fcm)) };
+    profile(move |profile| profile.push_target = Some(target.clone()))
+}
+
 fn push_targets() -> Vec<StatementCase> {
     let token = "profile.push_target.apns.device_token";
     let topic = "profile.push_target.apns.topic";
+    let fcm_token = "profile.push_target.fcm.registration_token";
     Table::new("the push target as it was", device_change(), "device")
         .takes("a push target that is taken away", profile(|p| p.push_target = Some(PushTarget::default())))
         .takes(
@@ -197,5 +205,15 @@ fn push_targets() -> Vec<StatementCase> {
         .refuses(topic, "empty", apns(|a| a.topic.clear()))
         .refuses(topic, "129 characters", apns(|a| a.topic = "t".repeat(129)))
         .refuses(topic, "a line break", apns(|a| a.topic = "org.example\r\n".into()))
+        .takes(
+            "a registration token of FCM",
+            fcm(&format!("c{}:APA91b{}", "aZ0_-".repeat(4), "x".repeat(128))),
+        )
+        .takes("an installation id of Firebase", fcm("cAzZ09_-aaaaaaaaaaaaaa"))
+        .takes("the longest registration token", fcm(&"t".repeat(4096)))
+        .refuses(fcm_token, "21 characters", fcm(&"t".repeat(21)))
+        .refuses(fcm_token, "4097 characters", fcm(&"t".repeat(4097)))
+        .refuses(fcm_token, "empty", fcm(""))
+        .refuses(fcm_token, "a quotation mark", fcm("cAzZ09_-aaaaaaaaaaaaa\""))
         .cases
 }

@@ -18,9 +18,9 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 
-use super::{Answer, ConnectionFault, Request, Shared};
+use super::{Answer, ConnectionFault, Kind, Request, Shared};
 
-/// More than Apple would take of a body is counted, not kept.
+/// More than any provider would take of a body is counted, not kept.
 const LONGEST_BODY: usize = 64 * 1024;
 
 /// What a request asks of its connection.
@@ -94,38 +94,57 @@ impl Line {
         let (head, body) = request.into_parts();
         let Ok(body) = read(body).await else { return };
         let head = http::Request::from_parts(head, ());
-        let path = head.uri().path().to_owned();
-        let device_token = path.rsplit('/').next().unwrap_or_default().to_owned();
-        let answer = match self.shared.rules.check(&head, &body) {
-            Ok(()) => self.shared.script().answer(&device_token),
-            Err((status, reason)) => Answer::refuse(status, reason),
+        let Shared { provider, pushes, token_requests, .. } = &*self.shared;
+        let kind = provider.kind(&head, &body);
+        let answer = match provider.check(&head, &body) {
+            Ok(()) => self.shared.script().answer(&kind),
+            Err(refusal) => refusal,
+        };
+        let accepted = match answer.status() {
+            Some(200) => provider.accepted(&head, &kind),
+            _ => Vec::new(),
+        };
+        let (received, device_token, body) = match kind {
+            Kind::Push(token) => (pushes, token, serde_json::from_slice(&body).unwrap_or_default()),
+            Kind::Token => (token_requests, String::new(), String::from_utf8_lossy(&body).into()),
         };
         // Nobody listens any more only while the stand-in ends.
-        let _ = self.shared.requests.send(Request {
+        let _ = received.send(Request {
             method: head.method().to_string(),
-            path,
+            path: head.uri().path().to_owned(),
             device_token,
             headers: head.headers().clone(),
-            body: serde_json::from_slice(&body).unwrap_or_default(),
+            body,
             status: answer.status(),
             connection: self.number,
             answered_before,
         });
-        let id = head.headers().get("apns-id").cloned();
-        self.answer(answer, id, respond).await;
+        let mut builder = Response::builder();
+        if let Some((name, value)) = provider.echoed(&head) {
+            builder = builder.header(name, value);
+        }
+        self.answer(answer, builder, accepted.into(), respond).await;
     }
 
-    async fn answer(&self, answer: Answer, id: Option<http::HeaderValue>, mut respond: SendResponse<Bytes>) {
-        let mut builder = Response::builder();
-        if let Some(id) = id {
-            builder = builder.header("apns-id", id);
+    async fn answer(
+        &self,
+        answer: Answer,
+        builder: http::response::Builder,
+        accepted: Bytes,
+        mut respond: SendResponse<Bytes>,
+    ) {
+        let mut answer = answer;
+        while let Answer::After(told, then) = answer {
+            told.notified().await;
+            answer = *then;
         }
         match answer {
-            Answer::Accept => self.reply(builder, Bytes::new(), &mut respond),
+            Answer::Accept => self.reply(builder, accepted, &mut respond),
             Answer::AcceptWhen(told) => {
                 told.notified().await;
-                self.reply(builder, Bytes::new(), &mut respond);
+                self.reply(builder, accepted, &mut respond);
             }
+            Answer::After(..) => unreachable!("it was waited for"),
             Answer::Reply { status, headers, body } => {
                 let builder = headers
                     .into_iter()
@@ -133,7 +152,7 @@ impl Line {
                 self.reply(builder, body.into(), &mut respond);
             }
             Answer::AcceptAndGoAway => {
-                self.reply(builder, Bytes::new(), &mut respond);
+                self.reply(builder, accepted, &mut respond);
                 self.order(Order::GoAway);
             }
             Answer::RefuseStream => respond.send_reset(Reason::REFUSED_STREAM),

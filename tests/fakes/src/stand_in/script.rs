@@ -5,8 +5,10 @@ use std::{
     sync::Arc,
 };
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::sync::Notify;
+
+use super::Kind;
 
 /// How one request is answered.
 #[derive(Clone, Debug)]
@@ -15,6 +17,8 @@ pub enum Answer {
     Accept,
     /// 200, once it is told to.
     AcceptWhen(Arc<Notify>),
+    /// Another answer, once it is told to.
+    After(Arc<Notify>, Box<Answer>),
     /// As written.
     Reply {
         /// The status code.
@@ -39,11 +43,6 @@ pub enum Answer {
 }
 
 impl Answer {
-    /// A refusal with one of Apple's reasons.
-    pub fn refuse(status: u16, reason: &str) -> Self {
-        Self::refuse_with(status, &json!({ "reason": reason }))
-    }
-
     /// A refusal with a body of JSON.
     pub fn refuse_with(status: u16, body: &Value) -> Self {
         Self::Reply { status, headers: Vec::new(), body: body.to_string().into_bytes() }
@@ -62,6 +61,7 @@ impl Answer {
         match self {
             Self::Accept | Self::AcceptWhen(_) | Self::AcceptAndGoAway => Some(200),
             Self::Reply { status, .. } => Some(*status),
+            Self::After(_, then) => then.status(),
             Self::RefuseStream | Self::GoAwayInstead | Self::Silence | Self::Freeze | Self::Hangup => None,
         }
     }
@@ -80,13 +80,20 @@ pub enum ConnectionFault {
 pub(super) struct Script {
     pub(super) devices: HashMap<String, VecDeque<Answer>>,
     pub(super) next: VecDeque<Answer>,
+    pub(super) tokens: VecDeque<Answer>,
     pub(super) connections: VecDeque<ConnectionFault>,
     pub(super) one_stream: bool,
 }
 
 impl Script {
-    pub(super) fn answer(&mut self, device_token: &str) -> Answer {
-        let scripted = self.devices.get_mut(device_token).and_then(VecDeque::pop_front);
-        scripted.or_else(|| self.next.pop_front()).unwrap_or(Answer::Accept)
+    pub(super) fn answer(&mut self, kind: &Kind) -> Answer {
+        let scripted = match kind {
+            Kind::Push(device_token) => {
+                let of_device = self.devices.get_mut(device_token).and_then(VecDeque::pop_front);
+                of_device.or_else(|| self.next.pop_front())
+            }
+            Kind::Token => self.tokens.pop_front(),
+        };
+        scripted.unwrap_or(Answer::Accept)
     }
 }

@@ -1,8 +1,8 @@
-//! One of Apple's two environments, and the one connection to it.
+//! The one connection to a push provider's server, over HTTP/2.
 //!
-//! Apple wants a connection to be kept, and may allow one stream on it until the provider token has been
-//! seen. So the first request on a connection goes alone; the others follow once it is answered. hyper keeps
-//! at most one HTTP/2 connection a client and opens the next when that has ended.
+//! Providers want a connection to be kept, and Apple may allow one stream on it until the provider token has
+//! been seen. So the first request on a connection goes alone; the others follow once it is answered. hyper
+//! keeps at most one HTTP/2 connection a client and opens the next when that has ended.
 
 use std::{
     error::Error,
@@ -13,26 +13,38 @@ use std::{
     time::Duration,
 };
 
-use countersign_proto::time::UnixTime;
-use reqwest::{Client, Url, redirect, retry};
+use reqwest::{Certificate, Client, ClientBuilder, RequestBuilder, redirect, retry};
 use tokio::{
     sync::{MutexGuard, Semaphore},
     time::timeout,
 };
 
-use super::{
-    answer::Answer,
-    config::{InvalidApnsConfig, Tls},
-    provider_token::ProviderToken,
-    request::Push,
-};
+use super::{Outcome, reply::Reply};
 
-/// Sends to one of Apple's environments.
-pub(super) struct Environment {
-    base_url: Url,
+/// How long an attempt may take before it counts as failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TimeLimits {
+    /// For TCP and TLS.
+    pub connect: Duration,
+    /// From the start to the end of the answer, a new connection included.
+    pub answer: Duration,
+}
+
+/// What a connection is made with.
+#[derive(Clone)]
+pub(super) struct Tls {
+    /// Trusted beside the system's.
+    pub(super) extra_roots: Vec<Certificate>,
+    pub(super) time_limits: TimeLimits,
+}
+
+/// Sends to one server of a provider.
+pub(super) struct Connections {
+    /// The provider's name, for words.
+    provider: &'static str,
     tls: Tls,
     connection: Mutex<Arc<Connection>>,
-    /// Of its own, so that this environment's silence never takes the other one's places.
+    /// Of its own, so that this server's silence never takes another one's places.
     places: Semaphore,
 }
 
@@ -49,61 +61,69 @@ struct Connection {
     patience: Duration,
 }
 
-/// Why there is no answer. Words for a log: without the address, which holds the device token.
-#[derive(Debug, thiserror::Error)]
+/// Why there is no answer. Words for a log: without the address, which may hold a device's token.
+#[derive(Clone, Debug, thiserror::Error)]
 pub(super) enum NoAnswer {
-    /// Apple did not begin with it: `REFUSED_STREAM`, or GOAWAY below it.
-    #[error("APNs did not process the request: {0}")]
-    NotProcessed(String),
+    /// The provider did not begin with it: `REFUSED_STREAM`, or GOAWAY below it.
+    #[error("{0} did not process the request: {1}")]
+    NotProcessed(&'static str, String),
     /// The time limit passed.
-    #[error("APNs did not answer in time")]
-    Silent,
-    /// No connection, or it broke: whether the push was taken is unknown.
-    #[error("the connection to APNs failed: {0}")]
-    Broken(String),
-    /// The push makes no HTTP request.
-    #[error("the challenge id or the topic fits no header")]
-    NotSendable,
+    #[error("{0} did not answer in time")]
+    Silent(&'static str),
+    /// No connection, or it broke: whether the request was taken is unknown.
+    #[error("the connection to {0} failed: {1}")]
+    Broken(&'static str, String),
+    /// It makes no HTTP request.
+    #[error("the push fits no request to {0}")]
+    NotSendable(&'static str),
 }
 
-impl Environment {
+impl From<NoAnswer> for Outcome {
+    fn from(error: NoAnswer) -> Self {
+        let reason = error.to_string();
+        match error {
+            NoAnswer::NotSendable(_) => Self::Unknown { reason },
+            NoAnswer::NotProcessed(..) | NoAnswer::Silent(_) | NoAnswer::Broken(..) => {
+                Self::Retry { after: None, reason }
+            }
+        }
+    }
+}
+
+impl Default for TimeLimits {
+    fn default() -> Self {
+        Self { connect: Duration::from_secs(5), answer: Duration::from_secs(10) }
+    }
+}
+
+impl Connections {
     /// Requests at the same time. Apple allows about 1,000 streams.
     const PLACES: usize = 200;
     /// A request that was not processed is repeated at once this often.
     const REPETITIONS: usize = 3;
 
-    pub(super) fn new(base_url: Url, tls: Tls) -> Result<Self, InvalidApnsConfig> {
-        let connection = Connection::new(&tls).map_err(|error| InvalidApnsConfig {
-            setting: "ca_file",
-            allowed: format!(
-                "must go with the system's certificates: no TLS client can be made ({})",
-                causes(&error)
-            ),
-        })?;
-        let connection = Mutex::new(Arc::new(connection));
-        Ok(Self { base_url, tls, connection, places: Semaphore::new(Self::PLACES) })
+    /// None yet: the first is made by the first request.
+    pub(super) fn new(provider: &'static str, tls: Tls) -> Result<Self, reqwest::Error> {
+        let connection = Mutex::new(Arc::new(Connection::new(&tls)?));
+        Ok(Self { provider, tls, connection, places: Semaphore::new(Self::PLACES) })
     }
 
-    /// Sends `push`, and again at once as long as Apple provably did not begin with it.
-    pub(super) async fn post(
-        &self,
-        push: &Push<'_>,
-        token: &ProviderToken,
-        now: UnixTime,
-    ) -> Result<Answer, NoAnswer> {
+    /// Sends what `request` makes, and again at once as long as the provider provably did not begin with it.
+    pub(super) async fn post(&self, request: impl Fn(&Client) -> RequestBuilder) -> Result<Reply, NoAnswer> {
         let _place = self.places.acquire().await.expect("it is never closed");
         let mut repetitions = 0;
         loop {
             let connection = Arc::clone(&self.connection.lock().unwrap_or_else(PoisonError::into_inner));
             let answers = connection.answers.load(Ordering::Relaxed);
-            match connection.post(&self.base_url, push, token, now).await {
-                Err(NoAnswer::NotProcessed(_)) if repetitions < Self::REPETITIONS => repetitions += 1,
-                Err(NoAnswer::Silent) => {
+            let answer = connection.post(&request).await;
+            match answer.map_err(|error| NoAnswer::of(self.provider, error)) {
+                Err(NoAnswer::NotProcessed(..)) if repetitions < Self::REPETITIONS => repetitions += 1,
+                Err(silent @ NoAnswer::Silent(_)) => {
                     // Others were answered meanwhile: then it is the request, not the connection.
                     if connection.answers.load(Ordering::Relaxed) == answers {
                         self.give_up(&connection);
                     }
-                    return Err(NoAnswer::Silent);
+                    return Err(silent);
                 }
                 result => return result,
             }
@@ -126,22 +146,13 @@ impl Connection {
     const PING_INTERVAL: Duration = Duration::from_mins(1);
 
     fn new(tls: &Tls) -> Result<Self, reqwest::Error> {
-        let client = Client::builder()
-            .tls_backend_rustls()
-            .tls_certs_merge(tls.extra_roots.iter().cloned())
-            .https_only(true)
+        let client = tls
+            .client_builder()
             .http2_prior_knowledge()
             .http2_keep_alive_interval(Self::PING_INTERVAL)
             .http2_keep_alive_timeout(tls.time_limits.answer)
             .http2_keep_alive_while_idle(true)
-            .tcp_nodelay(true)
             .pool_idle_timeout(None)
-            .connect_timeout(tls.time_limits.connect)
-            .timeout(tls.time_limits.answer)
-            .no_proxy()
-            .redirect(redirect::Policy::none())
-            // Repetitions are ours: one that was refused for being one too many must go alone.
-            .retry(retry::never())
             .build()?;
         Ok(Self {
             client,
@@ -152,24 +163,18 @@ impl Connection {
         })
     }
 
-    async fn post(
-        &self,
-        base_url: &Url,
-        push: &Push<'_>,
-        token: &ProviderToken,
-        now: UnixTime,
-    ) -> Result<Answer, NoAnswer> {
+    async fn post(&self, request: impl Fn(&Client) -> RequestBuilder) -> Result<Reply, reqwest::Error> {
         let alone = self.turn().await;
-        match push.request(&self.client, base_url, token).send().await {
+        match request(&self.client).send().await {
             Ok(response) => {
                 self.answers.fetch_add(1, Ordering::Relaxed);
                 self.proven.store(true, Ordering::Release);
                 drop(alone);
-                Ok(Answer::read(response, now).await)
+                Ok(Reply::read(response).await)
             }
             Err(error) => {
                 self.proven.store(false, Ordering::Release);
-                Err(error.without_url().into())
+                Err(error)
             }
         }
     }
@@ -185,16 +190,35 @@ impl Connection {
     }
 }
 
-impl From<reqwest::Error> for NoAnswer {
-    fn from(error: reqwest::Error) -> Self {
+impl Tls {
+    /// What every client of a provider is made with.
+    pub(super) fn client_builder(&self) -> ClientBuilder {
+        Client::builder()
+            .tls_backend_rustls()
+            .tls_certs_merge(self.extra_roots.iter().cloned())
+            .https_only(true)
+            .tcp_nodelay(true)
+            .connect_timeout(self.time_limits.connect)
+            .timeout(self.time_limits.answer)
+            .no_proxy()
+            .redirect(redirect::Policy::none())
+            // Repetitions are ours: one that was refused for being one too many must go alone.
+            .retry(retry::never())
+    }
+}
+
+impl NoAnswer {
+    /// Why `provider` did not answer.
+    pub(super) fn of(provider: &'static str, error: reqwest::Error) -> Self {
+        let error = error.without_url();
         if error.is_builder() {
-            Self::NotSendable
+            Self::NotSendable(provider)
         } else if error.is_timeout() && !error.is_connect() {
-            Self::Silent
+            Self::Silent(provider)
         } else if was_not_processed(&error) {
-            Self::NotProcessed(causes(&error))
+            Self::NotProcessed(provider, causes(&error))
         } else {
-            Self::Broken(causes(&error))
+            Self::Broken(provider, causes(&error))
         }
     }
 }
@@ -214,7 +238,7 @@ fn was_not_processed(error: &reqwest::Error) -> bool {
 }
 
 /// The error and what is behind it, in one line.
-fn causes(error: &reqwest::Error) -> String {
+pub(super) fn causes(error: &reqwest::Error) -> String {
     let mut words = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
