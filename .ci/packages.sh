@@ -24,6 +24,7 @@ want_what_the_tests_need() {
   want redis-server redis-server --version
   want oathtool oathtool --version
   want util-linux setpriv --version
+  want systemd systemd-analyze --version
   # The loss of power is tested on disk images, where the tests run as root.
   want mount mount --version
   want e2fsprogs mkfs.ext4 -V

@@ -105,7 +105,7 @@ impl App {
         random: SharedRandom,
     ) -> Result<Self, StartError> {
         let wire_limits = Limits { long_lived: &grpc::STREAMS, ..wire_limits };
-        let Config { server, tls, limits, redis, apns, fcm, log: _ } = config;
+        let Config { server, tls, limits, redis, apns, fcm, .. } = config;
         let is_sharing = redis.is_some();
         let mut foundation = foundation(&server, is_sharing, &clock, &random).await?;
         foundation.store.ping().await?;
@@ -113,8 +113,17 @@ impl App {
         let tokens = SealedProviderTokens::of(&foundation);
         let channels = configured::channels(apns.as_ref(), fcm.as_ref(), Arc::new(tokens), &clock)?;
         let challenges = ChallengeStore::open(redis, &foundation, &random).await?;
-        let core =
-            Arc::new(core(&foundation, challenges, channels, &limits, clock, Arc::clone(&random)).await?);
+        let core = Arc::new(
+            core(
+                &foundation,
+                challenges,
+                channels,
+                limits.open_streams_per_device as usize,
+                clock,
+                Arc::clone(&random),
+            )
+            .await?,
+        );
         if is_sharing {
             foundation.share()?;
         }
@@ -137,7 +146,7 @@ impl App {
         let services = grpc::services(&core, settings, &shutdown).await;
         let router = wire::router(services, web::routes(), &wire_limits, &shutdown);
         let tls = match tls {
-            TlsConfig::Certificate(config) => Some(config),
+            TlsConfig::Certificate(certificate) => Some(certificate.config),
             TlsConfig::Off | TlsConfig::TerminatedByProxy => None,
         };
         let server_id = core.server_keys.server_id().to_owned();
@@ -272,11 +281,23 @@ impl ChallengeStore {
     }
 }
 
+/// What a command works with beside the servers. It wakes no device; with `redis`, challenges lie there.
+pub(crate) async fn core_of_command(
+    foundation: &Foundation,
+    redis: Option<RedisConfig>,
+    clock: SharedClock,
+    random: SharedRandom,
+) -> Result<Core, StartError> {
+    let challenges = ChallengeStore::open(redis, foundation, &random).await?;
+    // It answers no device.
+    core(foundation, challenges, Channels::default(), 0, clock, random).await
+}
+
 async fn core(
     foundation: &Foundation,
     challenges: ChallengeStore,
     channels: Channels,
-    limits: &LimitsConfig,
+    streams_per_device: usize,
     clock: SharedClock,
     random: SharedRandom,
 ) -> Result<Core, StartError> {
@@ -312,7 +333,7 @@ async fn core(
         challenge_waiters: Arc::default(),
         device_waiters: Arc::default(),
         delivery_waiters,
-        device_streams: DeviceStreams::new(limits.open_streams_per_device as usize),
+        device_streams: DeviceStreams::new(streams_per_device),
         turns_to_read_again: Semaphore::new(TURNS_TO_READ_AGAIN),
         enrollment_waiters: Arc::default(),
         dispatcher,

@@ -1,4 +1,5 @@
-//! Making applications, as `countersign app create` does, beside a running server or before its first start.
+//! Making applications and their API keys, as `countersign app` does, beside a running server or before its first
+//! start.
 
 use std::sync::Arc;
 
@@ -41,6 +42,30 @@ pub enum CreateError {
     /// The store.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+/// Why a key was not added.
+#[derive(Debug, thiserror::Error)]
+pub enum AddKeyError {
+    /// The application is not there any more.
+    #[error("the application is gone; `countersign app list` shows those that there are")]
+    Gone,
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Adds an API key to an application; those that it has stay in force. Returns the key: it is kept nowhere.
+pub async fn add_key(
+    foundation: &Foundation,
+    application: &Application,
+    random: SharedRandom,
+) -> Result<ApiKey, AddKeyError> {
+    let Foundation { store, keyring, .. } = foundation;
+    let key = ApiKey::generate(random.as_ref());
+    let tag = key.tag(keyring, &application.id.to_string()).to_bytes();
+    let row = ApiKeyRow { id: key.id().to_owned(), tag };
+    if store.add_key(application.id, row).await? { Ok(key) } else { Err(AddKeyError::Gone) }
 }
 
 /// Makes an application with the default policy and one API key.

@@ -6,10 +6,13 @@
 #![expect(clippy::doc_markdown, reason = "the command line prints it as it stands")]
 
 mod app;
+mod backup;
+mod doctor;
 pub(crate) mod log;
 mod push;
 mod receipt;
 mod serve;
+mod server_key;
 mod user;
 
 use std::{
@@ -39,9 +42,16 @@ enum Command {
     /// Create, list and change applications (login backends). Works beside a running server.
     #[command(subcommand)]
     App(app::App),
-    /// Help one user; works beside a running server.
+    /// See what is known of a user, revoke factors, unlock, permit an enrolment. Works beside running servers.
     #[command(subcommand)]
     User(user::User),
+    /// List the keys that sign in the server's name, and replace the present one. Works beside running servers.
+    #[command(subcommand)]
+    ServerKey(server_key::ServerKey),
+    /// Check clock, stores, keys, certificate and push, and say what helps. Changes nothing; works beside servers.
+    Doctor(doctor::Doctor),
+    /// Copy the database into a file, beside running servers; the master key is not in it.
+    Backup(backup::Backup),
     /// Test whether wake-ups reach a device.
     #[command(subcommand)]
     Push(push::Push),
@@ -91,6 +101,9 @@ pub fn main() -> ExitCode {
             Command::App(app) => app.run().await,
             Command::User(user) => user.run().await,
             Command::Push(push) => push.run().await,
+            Command::ServerKey(server_key) => server_key.run().await,
+            Command::Doctor(doctor) => doctor.run().await,
+            Command::Backup(backup) => backup.run(),
             Command::Receipt(receipt) => receipt.run(),
             #[cfg(feature = "demo")]
             Command::Demo(demo) => demo.run().await,

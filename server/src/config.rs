@@ -19,7 +19,10 @@ mod setting;
 mod sources;
 mod tls;
 
-use std::{ffi::OsString, path::Path};
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+};
 
 use self::sources::Sources;
 pub use self::{
@@ -27,7 +30,7 @@ pub use self::{
     limits::LimitsConfig,
     log::{LogConfig, LogFormat},
     server::ServerConfig,
-    tls::TlsConfig,
+    tls::{Certificate, TlsConfig},
 };
 use crate::{
     push::{apns::ApnsConfig, fcm::FcmConfig},
@@ -36,6 +39,14 @@ use crate::{
 
 /// A configuration file that sets nothing: every key with its default, commented out, and what it is for.
 pub const DEFAULT: &str = include_str!("config/default.toml");
+
+/// Settings that name a file with a secret in it.
+const SECRET_FILES: [(&str, &str); 4] = [
+    ("tls", "private_key_file"),
+    ("redis", "password_file"),
+    ("redis", "private_key_file"),
+    ("apns", "private_key_file"),
+];
 
 /// The whole configuration, section by section.
 #[derive(Debug)]
@@ -54,6 +65,8 @@ pub struct Config {
     pub fcm: Option<FcmConfig>,
     /// What is logged, and how.
     pub log: LogConfig,
+    /// Files that hold a secret, each with the setting that names it. The master key's is not among them.
+    pub secret_files: Vec<(String, PathBuf)>,
 }
 
 /// What the command line sets, in place of file and environment.
@@ -74,6 +87,7 @@ pub fn load(
     let mut sources = Sources::read(file, environment)?;
     sources.add_option("server", "data_dir", overrides.data_dir);
     sources.add_option("server", "listen", overrides.listen);
+    let secret_files = sources.paths(&SECRET_FILES);
     let (tls, terminated_by_proxy) = tls::read(sources.section("tls"))?;
     Ok(Config {
         server: server::read(sources.section("server"), &tls, &terminated_by_proxy)?,
@@ -83,6 +97,7 @@ pub fn load(
         apns: apns::read(sources.section("apns"))?,
         fcm: fcm::read(sources.section("fcm"))?,
         log: log::read(sources.section("log"))?,
+        secret_files,
     })
 }
 

@@ -8,7 +8,9 @@ use crate::{
     clock::SharedClock,
     keyring::{Keyring, KeyringError},
     random::SharedRandom,
-    store::sqlite::{DataDirectory, DirectoryError, DirectoryLock, OpenError, Options, SqliteStore},
+    store::sqlite::{
+        DataDirectory, DirectoryError, DirectoryLock, Occupants, OpenError, Options, SqliteStore,
+    },
 };
 
 /// An opened data directory.
@@ -95,6 +97,11 @@ impl Foundation {
                 opened => return opened,
             }
         }
+    }
+
+    /// Which servers run on the directory, this process aside as long as it holds no lock.
+    pub fn occupants(&self) -> Result<Occupants, FoundationError> {
+        Ok(self.directory.occupants()?)
     }
 
     /// Lets other servers in that share the directory, now that the keys are made.

@@ -15,7 +15,10 @@ use crate::{
     store::{Secrets, StoreError, devices::UserKey},
 };
 
-const NAME: &str = "user_tag_key";
+/// The name under which the sealed key is kept.
+pub const NAME: &str = "user_tag_key";
+/// Where it is sealed.
+pub const PLACE: Place<'static> = Place { kind: NAME, application_id: "", user_id: "", row_id: "" };
 
 /// Makes ids.
 pub struct Ids {
@@ -41,13 +44,12 @@ impl Ids {
         keyring: &Keyring,
         random: SharedRandom,
     ) -> Result<Self, IdsError> {
-        let place = Place { kind: NAME, application_id: "", user_id: "", row_id: "" };
-        let fresh = keyring.seal(place, &random::bytes::<32>(random.as_ref()));
+        let fresh = keyring.seal(PLACE, &random::bytes::<32>(random.as_ref()));
         let sealed = match secrets.sealed(NAME).await? {
             Some(sealed) => sealed,
             None => secrets.put_if_absent(NAME, fresh).await?,
         };
-        Ok(Self { key: keyring.open(place, &sealed)?, random })
+        Ok(Self { key: keyring.open(PLACE, &sealed)?, random })
     }
 
     /// The tag of a user: the first 64 bits of HMAC-SHA-256 over application and user.

@@ -15,6 +15,7 @@ pub mod core;
 #[cfg(feature = "demo")]
 pub mod demo;
 pub mod device_streams;
+pub mod doctor;
 pub mod enrollment;
 pub mod foundation;
 pub mod grpc;
@@ -22,6 +23,7 @@ pub mod holds;
 pub mod ids;
 pub mod keyring;
 pub mod login;
+pub mod operator;
 pub mod peers;
 pub mod push;
 pub mod random;

@@ -13,14 +13,23 @@ mod watch;
 
 use std::sync::Arc;
 
-use countersign_domain::{UnixTime, challenge::ChallengeRecord, id::ChallengeId, operation::Cancel};
+use countersign_domain::{
+    UnixTime,
+    challenge::ChallengeRecord,
+    id::ChallengeId,
+    operation::{Cancel, View},
+};
 use countersign_proto::login;
 
 pub(crate) use create::duration;
 pub(crate) use redeem::receipt_of;
 pub use watch::Watch;
 
-use crate::{core::Core, refusal::Refusal, store::applications::Application};
+use crate::{
+    core::{Core, user_of},
+    refusal::Refusal,
+    store::applications::Application,
+};
 
 /// The use cases of `LoginService`. Every call is of one application, and nothing crosses to another.
 #[derive(Clone)]
@@ -50,6 +59,24 @@ impl Login {
         });
         let challenge = cancelled.await?.ok_or(Refusal::ChallengeNotFound)?;
         self.describe(&challenge).await
+    }
+
+    /// A user's pending challenges, newest first, with how far their wake-ups came. Writes nothing.
+    pub async fn pending(
+        &self,
+        application: &Application,
+        user_id: &str,
+    ) -> Result<Vec<login::Challenge>, Refusal> {
+        let user = self.0.ids.user_tag(&user_of(application, user_id)?);
+        let mut pending = Vec::new();
+        for id in self.0.challenges.open(user).await? {
+            let challenge = self.0.challenges.preview(&View { challenge: id }).await?;
+            let is_own = |challenge: &ChallengeRecord| challenge.application_id == application.id;
+            if let Some(challenge) = challenge.filter(|c| is_own(c) && c.state.is_pending()) {
+                pending.push(self.describe(&challenge).await?);
+            }
+        }
+        Ok(pending)
     }
 
     /// Who the caller is, and what its receipts are checked against.

@@ -37,7 +37,8 @@ const LEAD: Duration = Duration::from_mins(2);
 /// How far the first key's validity reaches back: a clock that is set back must not leave the server mute.
 const FIRST_REACHES_BACK: Duration = Duration::from_hours(24);
 
-const ROOT: &str = "root_key";
+/// The name under which the sealed root key is kept.
+pub const ROOT: &str = "root_key";
 
 /// The server's identity, and the keys that sign in its name.
 pub struct ServerKeys {
@@ -62,10 +63,42 @@ struct ActiveKey {
 }
 
 impl ActiveKey {
+    fn info(&self) -> ServerKeyInfo {
+        let Self { version, keyid, not_before, not_after, .. } = self;
+        ServerKeyInfo {
+            version: *version,
+            keyid: keyid.clone(),
+            not_before: *not_before,
+            not_after: *not_after,
+        }
+    }
+
     /// Whether the envelope says that this key signed it. The server's own signatures always say so.
     fn is_named_by(&self, envelope: &Envelope) -> bool {
         envelope.signatures.iter().any(|signature| signature.keyid == self.keyid)
     }
+}
+
+/// What may be told of a server key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerKeyInfo {
+    /// Counts up.
+    pub version: u64,
+    /// RFC 7638 thumbprint, which its signatures carry as `keyid`.
+    pub keyid: String,
+    /// It signs from then on, unless a higher version does.
+    pub not_before: UnixTime,
+    /// It is valid until then (exclusive).
+    pub not_after: UnixTime,
+}
+
+/// What came of a rotation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Rotation {
+    /// This version was made. It signs from its `not_before` on.
+    Made(ServerKeyInfo),
+    /// This version was made before, and does not sign yet: nothing was done.
+    UnderWay(ServerKeyInfo),
 }
 
 /// Why the keys cannot be used.
@@ -187,6 +220,36 @@ impl ServerKeys {
         self.read().await
     }
 
+    /// Makes the next version now, whatever is left of the present one. Servers read it within a minute, and sign
+    /// with it from its `not_before` on, two minutes ahead. What was signed before still verifies.
+    pub async fn rotate(&self) -> Result<Rotation, ServerKeyError> {
+        self.renew().await?;
+        let now = self.clock.now();
+        let newest = self.newest()?;
+        if now < newest.not_before {
+            return Ok(Rotation::UnderWay(newest));
+        }
+        let is_ours = self.add(newest.version + 1, now.plus(LEAD)).await?;
+        self.read().await?;
+        let newest = self.newest()?;
+        // Otherwise another process has made one at the same moment, which serves as well.
+        Ok(if is_ours { Rotation::Made(newest) } else { Rotation::UnderWay(newest) })
+    }
+
+    /// All keys, the lowest version first.
+    pub fn list(&self) -> Vec<ServerKeyInfo> {
+        self.snapshot().iter().map(ActiveKey::info).collect()
+    }
+
+    /// The version that signs now.
+    pub fn signing(&self) -> Option<u64> {
+        Some(signing_at(&self.snapshot(), self.clock.now())?.version)
+    }
+
+    fn newest(&self) -> Result<ServerKeyInfo, ServerKeyError> {
+        self.list().pop().ok_or(ServerKeyError::Damaged)
+    }
+
     async fn add(&self, version: u64, not_before: UnixTime) -> Result<bool, ServerKeyError> {
         let secret = random::bytes::<32>(self.random.as_ref());
         let key = SigningKey::from_bytes(&secret);
@@ -213,29 +276,40 @@ impl ServerKeys {
 
     async fn read(&self) -> Result<(), ServerKeyError> {
         let rows = self.secrets.server_keys().await?;
-        let keys: Result<Vec<_>, _> = rows.iter().map(|row| self.active(row)).collect();
+        let keys: Result<Vec<_>, _> = rows.iter().map(|row| active(&self.keyring, self.root, row)).collect();
         *self.keys.write().expect("nobody panics while holding it") = Arc::new(keys?);
         Ok(())
-    }
-
-    /// Only what the root signed about this very key is used: the row's own columns are not trusted.
-    fn active(&self, row: &ServerKeyRow) -> Result<ActiveKey, ServerKeyError> {
-        let key = open_key(&self.keyring, place("server_key", &row.version.to_string()), &row.sealed_key)?;
-        let statement = Envelope::decode(row.statement.as_slice()).map_err(|_| ServerKeyError::Damaged)?;
-        let vouched = countersign_proto::trust::ServerKey::open(&statement, self.root)
-            .map_err(|_| ServerKeyError::Damaged)?;
-        let verification = VerificationKey::of(&key);
-        if vouched.key != verification {
-            return Err(ServerKeyError::Damaged);
-        }
-        let (version, not_before, not_after) = (vouched.version, vouched.not_before, vouched.not_after);
-        let keyid = verification.thumbprint();
-        Ok(ActiveKey { version, key, verification, keyid, statement, not_before, not_after })
     }
 
     fn snapshot(&self) -> Arc<Vec<ActiveKey>> {
         Arc::clone(&self.keys.read().expect("nobody panics while holding it"))
     }
+}
+
+/// Opens keys as they are stored, and makes none: what a look from outside needs. `sealed_root`: as
+/// [`Secrets::sealed`] has it under `root_key`.
+pub fn inspect(
+    keyring: &Keyring,
+    sealed_root: &[u8],
+    rows: &[ServerKeyRow],
+) -> Result<Vec<ServerKeyInfo>, ServerKeyError> {
+    let root = VerificationKey::of(&open_key(keyring, place(ROOT, ""), sealed_root)?);
+    rows.iter().map(|row| Ok(active(keyring, root, row)?.info())).collect()
+}
+
+/// Only what the root signed about this very key is used: the row's own columns are not trusted.
+fn active(keyring: &Keyring, root: VerificationKey, row: &ServerKeyRow) -> Result<ActiveKey, ServerKeyError> {
+    let key = open_key(keyring, place("server_key", &row.version.to_string()), &row.sealed_key)?;
+    let statement = Envelope::decode(row.statement.as_slice()).map_err(|_| ServerKeyError::Damaged)?;
+    let vouched =
+        countersign_proto::trust::ServerKey::open(&statement, root).map_err(|_| ServerKeyError::Damaged)?;
+    let verification = VerificationKey::of(&key);
+    if vouched.key != verification {
+        return Err(ServerKeyError::Damaged);
+    }
+    let (version, not_before, not_after) = (vouched.version, vouched.not_before, vouched.not_after);
+    let keyid = verification.thumbprint();
+    Ok(ActiveKey { version, key, verification, keyid, statement, not_before, not_after })
 }
 
 /// The highest version that is valid at `at`.

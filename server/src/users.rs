@@ -109,6 +109,13 @@ pub async fn put_up_tombstone(core: &Core, due: TombstoneDue) -> Result<(), Stor
 }
 
 async fn revoke(core: &Core, user: UserKey, factor: FactorId) -> Result<(), Refusal> {
+    let due = mark_revoked(core, user, factor).await?;
+    Ok(put_up_tombstone(core, due).await?)
+}
+
+/// Revokes a factor in the directory, where its tombstone is due from then on: no new challenge asks it, and no
+/// approval by it is redeemed. Challenges that are pending take its answers until the tombstone stands.
+pub async fn mark_revoked(core: &Core, user: UserKey, factor: FactorId) -> Result<TombstoneDue, Refusal> {
     let outcome = match factor {
         FactorId::Device(device) => revoke_device(core, user, device).await?,
         FactorId::Totp(_) | FactorId::Recovery(_) => {
@@ -118,9 +125,8 @@ async fn revoke(core: &Core, user: UserKey, factor: FactorId) -> Result<(), Refu
     match outcome {
         RevokeOutcome::NotFound => Err(Refusal::FactorNotFound),
         RevokeOutcome::Revoked(due) => {
-            put_up_tombstone(core, due).await?;
             tracing::info!(factor.id = %factor, "a factor was revoked");
-            Ok(())
+            Ok(due)
         }
     }
 }

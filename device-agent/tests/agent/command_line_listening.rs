@@ -26,7 +26,7 @@ struct Listener {
 }
 
 async fn soon<T>(event: impl Future<Output = T>) -> T {
-    timeout(Duration::from_secs(60), event).await.unwrap()
+    timeout(Duration::from_mins(1), event).await.unwrap()
 }
 
 fn command(state: &Path, arguments: &[&str]) -> Command {
@@ -59,7 +59,7 @@ fn ask(server: &Server, stream: &Stream, user: &str, challenge_id: &str) {
     statement.user_id = user.into();
     statement.challenge_id = challenge_id.into();
     script.ask(&statement);
-    stream.send(script.event(ChallengeState::Pending)).unwrap();
+    stream.send(Ok(script.event(ChallengeState::Pending))).unwrap();
 }
 
 fn revoked() -> tonic::Status {
@@ -134,7 +134,7 @@ async fn each_challenge_of_several_accounts_is_shown_and_answered_as_it_arrives(
 
     // Somebody else was faster.
     let settled = of_bert.script().event(ChallengeState::Superseded);
-    berts.send(settled).unwrap();
+    berts.send(Ok(settled)).unwrap();
     listener.noted("Challenge chl_2: a newer challenge has taken its place").await;
     assert_eq!(of_bert.script().decisions, []);
 
@@ -164,7 +164,7 @@ async fn with_json_each_event_is_an_object_and_nothing_is_asked() {
         (&asked["challenge"]["challenge_id"], &asked["challenge"]["state"]),
         (&CHALLENGE.into(), &"PENDING".into())
     );
-    stream.send(server.script().event(ChallengeState::Expired)).unwrap();
+    stream.send(Ok(server.script().event(ChallengeState::Expired))).unwrap();
     let settled = listener.event().await;
     assert_eq!((&settled["event"], &settled["state"]), (&"settled".into(), &"EXPIRED".into()));
 

@@ -48,7 +48,7 @@ impl Listening {
         let (news, ended) = listen(account);
         let mut listening = Self { stage, news, ended, stream };
         assert!(matches!(listening.next().await, News::Listening));
-        listening.stream.send(event).unwrap();
+        listening.stream.send(Ok(event)).unwrap();
         let News::Asked(challenge) = listening.next().await else { panic!("another news") };
         assert_eq!(challenge.id(), CHALLENGE);
         listening
@@ -74,7 +74,7 @@ async fn after_a_drain_the_stream_is_opened_again_and_nothing_is_told_twice() {
     assert!(matches!(listening.next().await, News::Listening));
     for state in [ChallengeState::Pending, ChallengeState::Approved, ChallengeState::Approved] {
         let event = listening.stage.server.script().event(state);
-        second.send(event).unwrap();
+        second.send(Ok(event)).unwrap();
     }
     let News::Settled(settled) = listening.next().await else { panic!("another news") };
     let approved =
@@ -118,7 +118,7 @@ async fn what_does_not_hold_ends_it() {
         script.ask_signed_by(&statement, &stranger);
         script.event(ChallengeState::Pending)
     };
-    listening.stream.send(forged).unwrap();
+    listening.stream.send(Ok(forged)).unwrap();
     let error = listening.ended().await;
     assert!(matches!(error, Error::Untrusted(_)), "{error}");
 }

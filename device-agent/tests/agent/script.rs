@@ -173,10 +173,10 @@ impl Script {
     }
 
     /// An event: what is asked, as it is now.
-    pub(crate) fn event(&self, state: ChallengeState) -> Result<SubscribeResponse, Status> {
+    pub(crate) fn event(&self, state: ChallengeState) -> SubscribeResponse {
         let challenge = self.challenges.first().cloned();
         let challenge = challenge.map(|challenge| Challenge { state: state.into(), ..challenge });
-        Ok(SubscribeResponse { challenge })
+        SubscribeResponse { challenge }
     }
 
     /// Asks `statement`, signed by the present key.

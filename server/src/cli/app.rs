@@ -1,4 +1,6 @@
-//! `countersign app`: login backends and their policies.
+//! `countersign app`: login backends, their policies and API keys.
+
+mod key;
 
 use std::{process::ExitCode, sync::Arc};
 
@@ -11,6 +13,7 @@ use super::{CommandResult, ConfigArgs};
 use crate::{
     applications::{self, NewApplication},
     clock::SystemClock,
+    config::ServerConfig,
     foundation::{Foundation, Opener},
     random::SystemRandom,
     store::{Applications as _, applications::Application},
@@ -25,6 +28,9 @@ pub(super) enum App {
     Set(Set),
     /// List applications with their policies.
     List(List),
+    /// Add, list and revoke API keys; running servers heed it at once.
+    #[command(subcommand)]
+    Key(key::Key),
 }
 
 /// Options of `app create`.
@@ -82,6 +88,7 @@ impl App {
             Self::Create(create) => create.run().await,
             Self::Set(set) => set.run().await,
             Self::List(list) => list.run().await,
+            Self::Key(key) => key.run().await,
         }
     }
 }
@@ -110,10 +117,8 @@ impl Create {
 
 impl Set {
     async fn run(self) -> CommandResult {
-        let Foundation { store, .. } = open(self.config)?;
-        let applications = store.list().await?;
-        let application = applications.into_iter().find(|application| application.name == self.name);
-        let Application { name, policy: old, .. } = application.ok_or(AppError::NoSuchName)?;
+        let foundation = open(self.config)?;
+        let Application { name, policy: old, .. } = named(&foundation, &self.name).await?;
         let mut new = old.clone();
         for setting in self.settings {
             match setting.split_once('=') {
@@ -121,7 +126,7 @@ impl Set {
                 None => return Err(AppError::NotASetting(setting).into()),
             }
         }
-        if !store.set_policy(name.clone(), old, new.clone()).await? {
+        if !foundation.store.set_policy(name.clone(), old, new.clone()).await? {
             return Err(AppError::Overtaken.into());
         }
         println!("{name}: {}", in_words(&new));
@@ -148,8 +153,22 @@ impl List {
     }
 }
 
-fn open(config: ConfigArgs) -> Result<Foundation, Box<dyn std::error::Error>> {
-    let server = config.load(None)?.server;
+/// The application of this name.
+pub(super) async fn named(
+    foundation: &Foundation,
+    name: &str,
+) -> Result<Application, Box<dyn std::error::Error>> {
+    let applications = foundation.store.list().await?;
+    let application = applications.into_iter().find(|application| application.name == name);
+    Ok(application.ok_or(AppError::NoSuchName)?)
+}
+
+pub(super) fn open(config: ConfigArgs) -> Result<Foundation, Box<dyn std::error::Error>> {
+    open_data(&config.load(None)?.server)
+}
+
+/// The data directory, beside the servers that run on it.
+pub(super) fn open_data(server: &ServerConfig) -> Result<Foundation, Box<dyn std::error::Error>> {
     let (clock, random) = (Arc::new(SystemClock), Arc::new(SystemRandom));
     Ok(Foundation::open(&server.data_dir, &server.master_key_file, Opener::CommandLine, clock, random)?)
 }

@@ -83,6 +83,17 @@ impl Sources {
         }
     }
 
+    /// The files that those of `settings` name that are set, each with the setting's name.
+    pub(super) fn paths(&self, settings: &[(&str, &str)]) -> Vec<(String, PathBuf)> {
+        let path = |&(section, key): &(&str, &str)| match self.0.get(&(section.to_owned(), key.to_owned())) {
+            Some((Value::Text(path) | Value::Untyped(path), _)) if !path.is_empty() => {
+                Some((format!("{section}.{key}"), PathBuf::from(path)))
+            }
+            _ => None,
+        };
+        settings.iter().filter_map(path).collect()
+    }
+
     /// Takes the settings of one section out, which are then read key by key.
     pub(super) fn section(&mut self, name: &'static str) -> Section {
         let taken = self.0.extract_if(.., |(section, _), _| section == name);

@@ -17,7 +17,16 @@ pub enum TlsConfig {
     /// A proxy in front of the server, which is then spoken to in the clear.
     TerminatedByProxy,
     /// The server itself, with this certificate and its key.
-    Certificate(Arc<ServerConfig>),
+    Certificate(Certificate),
+}
+
+/// The certificate that the server shows.
+#[derive(Clone, Debug)]
+pub struct Certificate {
+    /// What connections are accepted with.
+    pub config: Arc<ServerConfig>,
+    /// The server's own certificate, and those that lead to its root.
+    pub chain: Vec<CertificateDer<'static>>,
 }
 
 /// The section, and the setting `terminated_by_proxy`, which others rest on.
@@ -43,23 +52,21 @@ pub(super) fn read(mut section: Section) -> Result<(TlsConfig, Setting), ConfigE
     Ok((config, terminated_by_proxy))
 }
 
-fn read_certificate(
-    certificate_file: &Setting,
-    key_file: &Setting,
-) -> Result<Arc<ServerConfig>, ConfigError> {
+fn read_certificate(certificate_file: &Setting, key_file: &Setting) -> Result<Certificate, ConfigError> {
     let chain = certificates(certificate_file)?;
     let key_pem = Zeroizing::new(key_file.file()?);
     let private_key = PrivateKeyDer::from_pem_slice(&key_pem).map_err(|_| {
         key_file.refuse("must be a PEM file with a private key (BEGIN PRIVATE KEY), not encrypted")
     })?;
     // rustls compares the public keys of both.
-    tls::server_config(chain, private_key).map_err(|error| match error {
+    let config = tls::server_config(chain.clone(), private_key).map_err(|error| match error {
         rustls::Error::InconsistentKeys(_) => key_file.refuse("must be the key of tls.certificate_file"),
         rustls::Error::InvalidCertificate(fault) => {
             certificate_file.refuse(&format!("must begin with a valid certificate: {fault}"))
         }
         other => key_file.refuse(&format!("must be a key that TLS can use: {other}")),
-    })
+    })?;
+    Ok(Certificate { config, chain })
 }
 
 /// The certificates of a PEM file, at least one; none when the setting is not set.

@@ -41,6 +41,15 @@ pub trait Applications: Send + Sync {
     /// The application of this id.
     fn by_id(&self, id: ApplicationId) -> StoreFuture<'_, Option<Application>>;
 
+    /// Adds a key beside those that the application has. `false`: there is no such application.
+    fn add_key(&self, application: ApplicationId, key: ApiKeyRow) -> StoreFuture<'_, bool>;
+
+    /// The ids of an application's keys, in the order in which they were added.
+    fn key_ids(&self, application: ApplicationId) -> StoreFuture<'_, Vec<String>>;
+
+    /// Takes a key away: no server finds it from then on. `false`: the application has no such key.
+    fn remove_key(&self, application: ApplicationId, key_id: String) -> StoreFuture<'_, bool>;
+
     /// The application that a key belongs to, and the key.
     fn by_key(&self, key_id: String) -> StoreFuture<'_, Option<(Application, ApiKeyRow)>>;
 }

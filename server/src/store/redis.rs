@@ -9,6 +9,7 @@ mod commit;
 mod complaints;
 mod config;
 mod connection;
+mod examination;
 mod failure;
 mod keys;
 mod link;
@@ -27,6 +28,7 @@ use self::{complaints::Complaints, failure::Failure, keys::Keys, link::Link, ver
 pub use self::{
     config::{ClientPem, DEFAULT_KEY_PREFIX, DEFAULT_TIME_LIMIT, InvalidRedisConfig, RedisConfig},
     connection::{Connect, ConnectError, Connection},
+    examination::{Examination, examine},
 };
 use super::StoreError;
 use crate::random::{self, SharedRandom};

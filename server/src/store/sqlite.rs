@@ -5,6 +5,7 @@
 
 mod admission;
 mod applications;
+mod backup;
 mod challenges;
 mod codes;
 mod columns;
@@ -12,6 +13,7 @@ mod connection;
 mod devices;
 mod enrollments;
 mod failure;
+mod inspection;
 mod job;
 mod lock;
 mod notes;
@@ -30,9 +32,12 @@ use std::{
 use countersign_domain::UnixTime;
 use rusqlite::Connection;
 
+pub use self::schema::Contents;
 pub use self::{
+    backup::{BackupError, back_up},
     connection::OpenError,
-    lock::{DataDirectory, DirectoryError, DirectoryLock},
+    inspection::{Inspection, InspectionError},
+    lock::{DataDirectory, DirectoryError, DirectoryLock, Occupants},
 };
 use self::{connection::Opener, failure::Outcome, job::Task, notes::Notes, readers::Readers, writer::Writer};
 use super::{StoreError, StoreFuture};

@@ -64,6 +64,10 @@ impl Answer {
 }
 
 impl Provider for Rules {
+    fn now(&self) -> i64 {
+        Self::now(self)
+    }
+
     fn kind(&self, head: &http::Request<()>, _: &[u8]) -> Kind {
         Kind::Push(head.uri().path().rsplit('/').next().unwrap_or_default().to_owned())
     }

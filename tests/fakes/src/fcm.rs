@@ -121,6 +121,10 @@ impl Answer {
 }
 
 impl Provider for Google {
+    fn now(&self) -> i64 {
+        self.tokens.now()
+    }
+
     fn kind(&self, head: &http::Request<()>, body: &[u8]) -> Kind {
         if head.uri().path() == TOKEN_PATH {
             return Kind::Token;

@@ -71,6 +71,9 @@ pub(crate) trait Provider: Send + Sync {
     /// What it is answered with beside 200.
     fn accepted(&self, head: &http::Request<()>, kind: &Kind) -> Vec<u8>;
 
+    /// By the stand-in's clock, in seconds since the epoch.
+    fn now(&self) -> i64;
+
     /// What stands in every answer to it.
     fn echoed(&self, head: &http::Request<()>) -> Option<(&'static str, http::HeaderValue)>;
 }
@@ -160,6 +163,11 @@ impl StandIn {
     /// The next connection has `fault`; more than one queue up.
     pub fn fail_next_connection(&self, fault: ConnectionFault) {
         self.shared.script().connections.push_back(fault);
+    }
+
+    /// Tells its clock in each answer from now on, as HTTP servers may.
+    pub fn tell_date(&self) {
+        self.shared.script().tells_date = true;
     }
 
     /// Allows one stream at a time on each connection from now on, as Apple does before it has seen a

@@ -1,7 +1,11 @@
 //! The server's next key: made in time, taken by devices, and receipts hold across the change.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
+use countersign::{
+    random::SystemRandom,
+    server_keys::{Rotation, ServerKeys},
+};
 use countersign_agent::UserVerification;
 use countersign_proto::{
     device::GetAccountResponse,
@@ -163,4 +167,78 @@ async fn a_key_of_a_time_that_was_wrong_is_followed_by_a_higher_one() {
     let device = device.reconnected(&world).await;
     let key = key_of(device.account(&world).await.expect("its account"), &link);
     assert_eq!(key.version, 3, "no device is offered a lower version than it may have seen");
+}
+
+/// Makes the next key beside the servers, as `countersign server-key rotate` does.
+async fn rotate(world: &World) -> Rotation {
+    let foundation = world.foundation();
+    let (clock, random) = (Arc::new(world.clock.clone()), Arc::new(SystemRandom));
+    let keys = ServerKeys::open(Arc::clone(&foundation.store) as _, foundation.keyring, clock, random).await;
+    keys.expect("they open").rotate().await.expect("the next is made")
+}
+
+#[tokio::test]
+async fn a_key_that_the_operator_makes_takes_over_in_two_minutes_and_nothing_breaks() {
+    let world = World::start().await;
+    let backend = world.backend("Shop").await;
+    let device = world.enroll(&backend, "anna").await;
+    let sleeper = world.enroll(&backend, "bob").await;
+    let before = log_in(&backend, &device, "before").await;
+    world.each_asleep_until(START.plus(UPKEEP)).await;
+    // Half a minute after the servers have looked, so that they know of it only at their next look.
+    let made_at = START.plus(Duration::from_secs(30));
+    world.clock.set(made_at);
+    let Rotation::Made(key) = rotate(&world).await else { panic!("the first has begun long ago") };
+    assert_eq!((key.version, key.not_before), (2, made_at.plus(LEAD)));
+    assert_eq!(key.not_after, key.not_before.plus(Duration::from_hours(365 * 24)));
+    assert_eq!(rotate(&world).await, Rotation::UnderWay(key.clone()), "one at a time");
+    assert_eq!(keys_made(&world), 2);
+
+    // The old one signs until the new one begins, also on a server that knows both.
+    upkeep_at(&world, START.plus(UPKEEP)).await;
+    let meanwhile = log_in(&backend, &device, "meanwhile").await;
+    assert_eq!(verified(&world, &meanwhile, None).expect("it holds").key_version, 1);
+    assert_eq!(meanwhile.receipt.as_ref().expect("a receipt").server_keys.len(), 1);
+    upkeep_at(&world, START.plus(UPKEEP).plus(UPKEEP)).await;
+
+    // Asked under the old key, answered under the new one.
+    world.clock.set(key.not_before.minus(Duration::from_millis(1)));
+    let (challenge, match_code) = backend.create("anna", "across").await;
+    world.clock.set(key.not_before);
+    let id = challenge.challenge_id.as_str();
+    let shown = device.account.challenge(id).await.expect("created before the new key began");
+    device.account.approve(&shown, &match_code, UserVerification::None).await.expect("it counts");
+    let across = backend.redeem(id, "anna", "across").await.expect("approved");
+    let signed_by = |redeemed: &RedeemChallengeResponse| {
+        let keys = redeemed.receipt.as_ref().expect("a receipt").server_keys.iter();
+        let root = redeemed.receipt.as_ref().expect("a receipt").root_key.as_ref();
+        let root = countersign_proto::key::VerificationKey::from_wire(root).expect("a key");
+        keys.map(|key| ServerKey::open(key, root).expect("vouched for").version).collect::<Vec<_>>()
+    };
+    assert_eq!(signed_by(&across), [1, 2]);
+
+    // Devices that were enrolled before follow: one that was there all the time, and one that was not.
+    let after = log_in(&backend, &device, "after").await;
+    assert_eq!(signed_by(&after), [1, 2], "its binding is the first one's");
+    let (challenge, match_code) = backend.create("bob", "after").await;
+    let shown = sleeper.account.challenge(&challenge.challenge_id).await.expect("it asks for the key");
+    sleeper.account.approve(&shown, &match_code, UserVerification::None).await.expect("it counts");
+    let slept = backend.redeem(&challenge.challenge_id, "bob", "after").await.expect("approved");
+    assert_eq!(signed_by(&slept), [1, 2]);
+    let newcomer = world.enroll(&backend, "carl").await;
+    let (challenge, match_code) = backend.create("carl", "after").await;
+    let shown = newcomer.account.challenge(&challenge.challenge_id).await.expect("it is trusted");
+    newcomer.account.approve(&shown, &match_code, UserVerification::None).await.expect("it counts");
+    let new = backend.redeem(&challenge.challenge_id, "carl", "after").await.expect("approved");
+    assert_eq!(signed_by(&new), [2], "nothing is left of the old one");
+
+    for redeemed in [&before, &meanwhile, &across, &after, &slept, &new] {
+        verified(&world, redeemed, None).expect("it holds, now as before");
+    }
+    for old in [&before, &meanwhile, &across, &after] {
+        let too_old = verified(&world, old, Some(2));
+        assert!(matches!(too_old, Err(Refusal::ServerKeyTooOld { .. })), "{too_old:?}");
+    }
+    let Rotation::Made(third) = rotate(&world).await else { panic!("the second has begun") };
+    assert_eq!(third.version, 3);
 }

@@ -8,6 +8,7 @@ mod enrollment;
 mod factors;
 mod key_rollover;
 mod login;
+mod operator;
 mod refusals;
 mod revocation;
 pub(crate) mod soon;

@@ -1,6 +1,8 @@
 //! Tests of the program as operators run it: a process of its own, signals, files, sockets and what it prints.
 
+mod api_keys;
 mod applications;
+mod doctor;
 mod malformed;
 mod moving;
 mod people;
@@ -8,11 +10,15 @@ mod program;
 mod push;
 mod receipts;
 mod redis;
+mod restore;
 mod secrets;
+mod server_keys;
 mod servers;
 mod settings;
 mod shutdown;
 mod streams;
 mod survival;
 mod synced;
+mod unit;
+mod users;
 mod web;

@@ -17,16 +17,16 @@ use crate::{
 const BEFORE_ANY_POLL: Duration = Duration::from_secs(8);
 
 /// Two servers, and a backend's connection to each.
-struct Two {
-    redis: RedisServer,
-    place: Place,
-    servers: [Server; 2],
-    application: Application,
-    backends: [Backend; 2],
+pub(crate) struct Two {
+    pub(crate) redis: RedisServer,
+    pub(crate) place: Place,
+    pub(crate) servers: [Server; 2],
+    pub(crate) application: Application,
+    pub(crate) backends: [Backend; 2],
 }
 
 impl Two {
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let redis = RedisServer::start().await.expect("it starts");
         let place = Place::new(&format!("[redis]\nurl = {:?}\n", redis.url()));
         let application = Application::create(&place, "Shop").await;

@@ -22,6 +22,33 @@ pub(crate) async fn a_name_is_taken_once(stores: Stores) {
     assert_eq!(stores.applications.by_key(key.id.clone()).await, Ok(Some((application, key))));
 }
 
+pub(crate) async fn keys_stand_side_by_side_and_each_is_removed_alone(stores: Stores) {
+    let (application, first) = stores.application(1, "Shop").await;
+    let (other, others) = stores.application(2, "Bank").await;
+    let (shop, bank) = (application.id, other.id);
+    let second = ApiKeyRow { id: "a-second".into(), tag: [9; 32] };
+    assert_eq!(stores.applications.add_key(shop, second.clone()).await, Ok(true));
+    let nobodys = ApiKeyRow { id: "nobodys".into(), tag: [8; 32] };
+    assert_eq!(stores.applications.add_key(ApplicationId::new(3, 3), nobodys).await, Ok(false));
+    assert_eq!(stores.applications.by_key("nobodys".into()).await, Ok(None));
+    let ids = stores.applications.key_ids(shop).await.expect("an answer");
+    assert_eq!(ids, [first.id.clone(), second.id.clone()], "in the order in which they were added");
+    let found = stores.applications.by_key(second.id.clone()).await;
+    assert_eq!(found, Ok(Some((application.clone(), second.clone()))));
+
+    assert_eq!(
+        stores.applications.remove_key(bank, first.id.clone()).await,
+        Ok(false),
+        "it is not the Bank's"
+    );
+    assert_eq!(stores.applications.remove_key(shop, first.id.clone()).await, Ok(true));
+    assert_eq!(stores.applications.remove_key(shop, first.id.clone()).await, Ok(false));
+    let stores = stores.reopened().await;
+    assert_eq!(stores.applications.by_key(first.id).await, Ok(None));
+    assert_eq!(stores.applications.by_key(second.id.clone()).await, Ok(Some((application, second))));
+    assert_eq!(stores.applications.key_ids(bank).await, Ok(vec![others.id]));
+}
+
 pub(crate) async fn a_policy_is_replaced_only_if_it_is_the_one_that_was_read(stores: Stores) {
     let (application, _) = stores.application(1, "Shop").await;
     let old = application.policy.clone();

@@ -106,6 +106,7 @@ mod directory_state {
         }
         directory {
             a_name_is_taken_once
+            keys_stand_side_by_side_and_each_is_removed_alone
             a_policy_is_replaced_only_if_it_is_the_one_that_was_read
             the_first_sealed_value_stands_until_it_is_replaced
             a_version_of_the_server_key_is_added_once

@@ -82,6 +82,18 @@ impl RedisConfig {
         self.info().map_or_else(|_| "?".to_owned(), |info| info.addr().to_string())
     }
 
+    /// Whether what is said to Redis can be read on a network.
+    pub fn crosses_a_network_in_the_clear(&self) -> bool {
+        let Ok(info) = self.info() else { return false };
+        match info.addr() {
+            ConnectionAddr::Tcp(host, _) => {
+                let ip = host.trim_matches(['[', ']']).parse::<std::net::IpAddr>();
+                host != "localhost" && !ip.is_ok_and(|ip| ip.is_loopback())
+            }
+            _ => false,
+        }
+    }
+
     /// What opens connections.
     pub(super) fn client(&self) -> Result<Client, InvalidRedisConfig> {
         let info = self.info()?;

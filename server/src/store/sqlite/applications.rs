@@ -45,6 +45,28 @@ impl Applications for SqliteStore {
         })
     }
 
+    fn add_key(&self, application: ApplicationId, key: ApiKeyRow) -> StoreFuture<'_, bool> {
+        self.write("applications.add_key", move |connection, _| {
+            let insert = "INSERT INTO api_keys (id, application_id, tag)
+                SELECT ?1, id, ?3 FROM applications WHERE id = ?2";
+            Ok(execute(connection, insert, params![key.id, application.to_string(), key.tag])? == 1)
+        })
+    }
+
+    fn key_ids(&self, application: ApplicationId) -> StoreFuture<'_, Vec<String>> {
+        self.read("applications.key_ids", move |connection, _| {
+            let ids = "SELECT id FROM api_keys WHERE application_id = ?1 ORDER BY rowid";
+            all(connection, ids, [application.to_string()], |row| Ok(row.get(0)?))
+        })
+    }
+
+    fn remove_key(&self, application: ApplicationId, key_id: String) -> StoreFuture<'_, bool> {
+        self.write("applications.remove_key", move |connection, _| {
+            let delete = "DELETE FROM api_keys WHERE id = ?1 AND application_id = ?2";
+            Ok(execute(connection, delete, params![key_id, application.to_string()])? == 1)
+        })
+    }
+
     fn by_key(&self, key_id: String) -> StoreFuture<'_, Option<(Application, ApiKeyRow)>> {
         self.read("applications.by_key", move |connection, _| {
             let by_key = "SELECT applications.id, name, policy, created_at, tag

@@ -16,6 +16,17 @@ pub struct DataDirectory(PathBuf);
 #[must_use = "the directory is held only while this lives"]
 pub struct DirectoryLock(File);
 
+/// Which servers run on a data directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Occupants {
+    /// None.
+    Nobody,
+    /// One that has it for itself: its challenges lie in it, or it is at its first start.
+    One,
+    /// One or several whose challenges lie elsewhere.
+    Sharing,
+}
+
 /// Why a data directory cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum DirectoryError {
@@ -43,6 +54,11 @@ impl DataDirectory {
         Ok(Self(path.to_owned()))
     }
 
+    /// A directory that is there already, or is not: nothing is made.
+    pub fn at(path: &Path) -> Self {
+        Self(path.to_owned())
+    }
+
     /// Where the database lies.
     pub fn database(&self) -> PathBuf {
         self.0.join("countersign.sqlite")
@@ -62,6 +78,26 @@ impl DataDirectory {
         let file = self.lock_file()?;
         match file.try_lock_shared() {
             Ok(()) => Ok(DirectoryLock(file)),
+            Err(error) => Err(self.refused(error)),
+        }
+    }
+
+    /// Who runs on the directory. Looking takes what is free for an instant: a server that starts in it may be
+    /// refused as by another one.
+    pub fn occupants(&self) -> Result<Occupants, DirectoryError> {
+        let file = match File::open(self.0.join("lock")) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Occupants::Nobody),
+            opened => opened.map_err(|source| self.refused(TryLockError::Error(source)))?,
+        };
+        match file.try_lock_shared() {
+            Err(TryLockError::WouldBlock) => return Ok(Occupants::One),
+            Err(error) => return Err(self.refused(error)),
+            Ok(()) => {}
+        }
+        // Converts the lock, flock(2).
+        match file.try_lock() {
+            Ok(()) => Ok(Occupants::Nobody),
+            Err(TryLockError::WouldBlock) => Ok(Occupants::Sharing),
             Err(error) => Err(self.refused(error)),
         }
     }

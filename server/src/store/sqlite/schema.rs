@@ -11,7 +11,7 @@ const STEPS: [&str; 1] = [include_str!("schema/from_1_to_2.sql")];
 
 /// What a database file holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Contents {
+pub enum Contents {
     /// Nothing yet.
     Empty,
     /// Our tables in the layout that we know.

@@ -44,20 +44,7 @@ impl Secrets for SqliteStore {
     }
 
     fn server_keys(&self) -> StoreFuture<'_, Vec<ServerKeyRow>> {
-        self.read("secrets.server_keys", |connection, _| {
-            let keys = "SELECT version, sealed_key, statement, not_before, not_after
-                FROM server_keys ORDER BY version";
-            all(connection, keys, [], |row| {
-                let version: i64 = row.get(0)?;
-                Ok(ServerKeyRow {
-                    version: version.cast_unsigned(),
-                    sealed_key: row.get(1)?,
-                    statement: row.get(2)?,
-                    not_before: time(row, 3)?,
-                    not_after: time(row, 4)?,
-                })
-            })
-        })
+        self.read("secrets.server_keys", |connection, _| server_keys(connection))
     }
 
     fn add_server_key(&self, key: ServerKeyRow) -> StoreFuture<'_, bool> {
@@ -72,7 +59,24 @@ impl Secrets for SqliteStore {
     }
 }
 
-fn sealed(connection: &Connection, name: &str) -> Outcome<Option<Vec<u8>>> {
+/// All server keys, lowest version first.
+pub(super) fn server_keys(connection: &Connection) -> Outcome<Vec<ServerKeyRow>> {
+    let keys = "SELECT version, sealed_key, statement, not_before, not_after
+        FROM server_keys ORDER BY version";
+    all(connection, keys, [], |row| {
+        let version: i64 = row.get(0)?;
+        Ok(ServerKeyRow {
+            version: version.cast_unsigned(),
+            sealed_key: row.get(1)?,
+            statement: row.get(2)?,
+            not_before: time(row, 3)?,
+            not_after: time(row, 4)?,
+        })
+    })
+}
+
+/// A sealed value.
+pub(super) fn sealed(connection: &Connection, name: &str) -> Outcome<Option<Vec<u8>>> {
     let by_name = "SELECT sealed FROM sealed_values WHERE name = ?1";
     optional(connection, by_name, [name], |row| Ok(row.get(0)?))
 }

@@ -57,6 +57,11 @@ impl Rules {
         })
     }
 
+    /// By the stand-in's clock, in seconds since the epoch.
+    pub(super) fn now(&self) -> i64 {
+        (self.now)()
+    }
+
     pub(super) fn check<B>(&self, request: &Request<B>, body: &[u8]) -> Result<(), Refusal> {
         check_line(request)?;
         let headers = request.headers();

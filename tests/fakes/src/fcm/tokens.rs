@@ -52,6 +52,11 @@ struct Claims {
 }
 
 impl Tokens {
+    /// In seconds since the epoch.
+    pub(super) fn now(&self) -> i64 {
+        (self.now)()
+    }
+
     pub(super) fn new(public_key_pem: &str, token_uri: String, now: Box<Now>) -> io::Result<Self> {
         let public_key = DecodingKey::from_rsa_pem(public_key_pem.as_bytes()).map_err(io::Error::other)?;
         let issued = Mutex::new(Issued { tokens: HashMap::new(), count: 0, lifetime: 3599 });

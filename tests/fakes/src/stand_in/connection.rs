@@ -129,7 +129,7 @@ impl Line {
     async fn answer(
         &self,
         answer: Answer,
-        builder: http::response::Builder,
+        mut builder: http::response::Builder,
         accepted: Bytes,
         mut respond: SendResponse<Bytes>,
     ) {
@@ -137,6 +137,9 @@ impl Line {
         while let Answer::After(told, then) = answer {
             told.notified().await;
             answer = *then;
+        }
+        if self.shared.script().tells_date {
+            builder = builder.header("date", http_date(self.shared.provider.now()));
         }
         match answer {
             Answer::Accept => self.reply(builder, accepted, &mut respond),
@@ -195,4 +198,10 @@ async fn read(mut body: RecvStream) -> Result<Vec<u8>, h2::Error> {
         }
     }
     Ok(all)
+}
+
+/// RFC 9110, section 5.6.7.
+fn http_date(seconds: i64) -> String {
+    let time = chrono::DateTime::from_timestamp(seconds, 0).unwrap_or_default();
+    time.format("%a, %d %b %Y %H:%M:%S GMT").to_string()
 }

@@ -83,6 +83,8 @@ pub(super) struct Script {
     pub(super) tokens: VecDeque<Answer>,
     pub(super) connections: VecDeque<ConnectionFault>,
     pub(super) one_stream: bool,
+    /// Whether answers tell the time.
+    pub(super) tells_date: bool,
 }
 
 impl Script {

@@ -29,6 +29,11 @@ impl Shared {
         self.clock.clone()
     }
 
+    /// Where Redis is.
+    pub(crate) fn url(&self) -> String {
+        self.redis.url()
+    }
+
     /// The section of the configuration file. A busy machine is no dead Redis.
     pub(super) fn section(&self) -> String {
         format!("[redis]\nurl = {:?}\ntime_limit_ms = 10000\n", self.redis.url())

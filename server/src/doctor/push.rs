@@ -1,0 +1,67 @@
+//! Push credentials and the way to the provider, without a push. (That the key and the ids are of their form is checked
+//! wherever the configuration is read.)
+
+use std::collections::BTreeMap;
+
+use countersign_domain::UnixTime;
+use countersign_proto::statement::push_target::Target;
+
+use super::{Finding, Installation};
+use crate::{
+    push::apns::{ProviderAnswer, reach},
+    store::sqlite::{DataDirectory, Inspection},
+};
+
+/// What came of asking the provider.
+pub(super) struct Asked {
+    /// By this machine's clock.
+    pub(super) at: UnixTime,
+    /// Whatever it says, it is there; or why it is not.
+    pub(super) answer: Result<ProviderAnswer, String>,
+}
+
+/// Asks Apple's server for apps from the store, if pushes are configured, for nothing.
+pub(super) async fn asked(installation: &Installation) -> Option<Asked> {
+    let apns = installation.config.apns.as_ref()?;
+    let answer = reach(apns).await;
+    Some(Asked { at: installation.clock.now(), answer })
+}
+
+pub(super) fn check(installation: &Installation, asked: Option<&Asked>) -> Vec<Finding> {
+    let unreachable = asked.and_then(|asked| {
+        let error = asked.answer.as_ref().err()?;
+        Some(Finding::problem(
+            format!("APNs cannot be reached: {error}"),
+            "no device is woken: people have to open the app by themselves",
+            "let this machine connect to api.push.apple.com, port 443 (HTTP/2 over TLS, no proxy that opens it); if \
+             apns.production_url is set, check it and apns.ca_file",
+        ))
+    });
+    unreachable.into_iter().chain(unserved(installation)).collect()
+}
+
+/// Devices that want to be woken under a topic, or by a provider, that is configured no more.
+fn unserved(installation: &Installation) -> Vec<Finding> {
+    let database = DataDirectory::at(&installation.config.server.data_dir).database();
+    let targets = Inspection::open(&database).and_then(|database| database.push_targets());
+    let topics = installation.config.apns.as_ref().map(|apns| apns.topics.as_slice()).unwrap_or_default();
+    let mut unserved: BTreeMap<String, usize> = BTreeMap::new();
+    // What cannot be read, the database's check has told.
+    for target in targets.unwrap_or_default() {
+        if let Some(Target::Apns(apns)) = target.target
+            && !topics.contains(&apns.topic)
+        {
+            *unserved.entry(apns.topic).or_default() += 1;
+        }
+    }
+    let finding = |(topic, devices): (String, usize)| {
+        Finding::warning(
+            format!(
+                "{devices} devices are to be woken under the APNs topic {topic}, which is not configured"
+            ),
+            "their pushes fail",
+            format!("add {topic:?} to apns.topics, with a key of its team, and restart the server"),
+        )
+    };
+    unserved.into_iter().map(finding).collect()
+}

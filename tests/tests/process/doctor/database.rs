@@ -1,0 +1,71 @@
+//! The database: missing, another's, a newer version's, damaged.
+
+use std::{
+    fs::{self, File},
+    os::unix::fs::FileExt as _,
+};
+
+use countersign::doctor::Severity::Problem;
+use rusqlite::Connection;
+
+use super::Patient;
+
+/// Closed with its log copied into it.
+fn change(patient: &Patient, sql: &str) {
+    let connection = Connection::open(patient.place.database()).expect("it opens");
+    connection.execute_batch(sql).expect("it is changed");
+    connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)").expect("it is copied");
+}
+
+#[tokio::test]
+async fn one_that_is_missing_empty_or_anothers_is_told() {
+    let patient = Patient::new("").await;
+    change(&patient, "PRAGMA application_id = 1");
+    let fix = "a directory of its own";
+    patient.one("database", Problem, "is no database of Countersign's", fix).await;
+    for name in ["data/countersign.sqlite-wal", "data/countersign.sqlite-shm"] {
+        let _ = fs::remove_file(patient.place.path(name));
+    }
+    fs::write(patient.place.database(), "").expect("it is ours");
+    patient.one("database", Problem, "is no database of Countersign's", fix).await;
+    fs::write(patient.place.database(), "x".repeat(8192)).expect("it is ours");
+    patient
+        .one("database", Problem, "cannot be read: file is not a database", "restore the latest backup")
+        .await;
+    fs::remove_file(patient.place.database()).expect("it is there");
+    patient.one("database", Problem, "there is no database ", "restore it from a backup").await;
+}
+
+#[tokio::test]
+async fn one_of_a_newer_version_is_told() {
+    let patient = Patient::new("").await;
+    change(&patient, "PRAGMA user_version = 1000000");
+    patient
+        .one("database", Problem, "has schema 1000000, made by a newer Countersign", "run the newer version")
+        .await;
+}
+
+#[tokio::test]
+async fn one_that_is_damaged_is_told_beside_a_running_server_too() {
+    let patient = Patient::new("").await;
+    change(
+        &patient,
+        "PRAGMA foreign_keys = OFF; INSERT INTO api_keys VALUES ('x', 'app_gone', zeroblob(32))",
+    );
+    let what = "is damaged: a row of api_keys refers to none of applications";
+    patient.one("database", Problem, what, "restore the latest backup").await;
+    change(&patient, "DELETE FROM api_keys WHERE id = 'x'");
+    assert_eq!(patient.findings().await, []);
+
+    let server = patient.place.serve().await;
+    // One index now says another thing than its table.
+    let connection = Connection::open(patient.place.database()).expect("it opens");
+    let sql = "SELECT rootpage FROM sqlite_schema WHERE name = 'devices_of_user'";
+    let page: u32 = connection.query_row(sql, [], |row| row.get(0)).expect("it is there");
+    connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)").expect("it is copied");
+    drop(connection);
+    let file = File::options().write(true).open(patient.place.database()).expect("it is ours");
+    file.write_all_at(&[0xff; 64], u64::from(page - 1) * 4096).expect("it is written");
+    patient.one("database", Problem, "is damaged: ", "restore the latest backup").await;
+    server.signal("KILL").await;
+}

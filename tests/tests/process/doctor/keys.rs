@@ -1,0 +1,60 @@
+//! The master key and the server keys.
+
+use std::{fs, os::unix::fs::PermissionsExt as _, time::Duration};
+
+use countersign::{
+    clock::{Clock as _, SystemClock},
+    doctor::Severity::{Problem, Warning},
+};
+
+use super::{Patient, assert_one};
+
+const DAY: Duration = Duration::from_hours(24);
+
+#[tokio::test]
+async fn a_master_key_that_is_exposed_missing_cut_or_anothers_is_told() {
+    let patient = Patient::new("").await;
+    let path = patient.place.path("master.key");
+    let key = fs::read(&path).expect("it is there");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).expect("it is ours");
+    patient.one("keys", Problem, "has mode 0640", &format!("chmod 600 {}", path.display())).await;
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("it is ours");
+    for (content, what) in [
+        (&key[..31], "is not a master key"),
+        (&[7; 32], "the master key does not open this database"),
+        (&key[..], ""),
+    ] {
+        fs::write(&path, content).expect("it is ours");
+        if what.is_empty() {
+            assert_eq!(patient.findings().await, []);
+        } else {
+            patient.one("keys", Problem, what, "back").await;
+        }
+    }
+    fs::remove_file(&path).expect("it is there");
+    patient.one("keys", Problem, "is missing", "put the file back from your backup").await;
+    assert!(!path.exists(), "none is made");
+}
+
+#[tokio::test]
+async fn server_keys_that_end_soon_or_are_not_valid_are_told() {
+    let patient = Patient::new("").await;
+    // The command that made the application made no server key; the first start does.
+    patient.place.serve().await.stop().await;
+    let now = SystemClock.now();
+    assert_eq!(patient.findings_at(now.plus(DAY * 303)).await, []);
+    let late = patient.findings_at(now.plus(DAY * 310)).await;
+    assert_one(
+        &late,
+        "keys",
+        Warning,
+        "the last server key, version 1, ends in 53 days",
+        "server-key rotate",
+    );
+    let ended = patient.findings_at(now.plus(DAY * 365)).await;
+    assert_one(&ended, "keys", Problem, "no server key is valid now", "set the clock right");
+    let mut early = patient.findings_at(now.minus(DAY * 2)).await;
+    // By such a clock what was just written is of another day, too.
+    assert_eq!(early.remove(0).0, "clock");
+    assert_one(&early, "keys", Problem, "no server key is valid now", "set the clock right");
+}
