@@ -149,9 +149,17 @@ impl Account {
     /// Makes a call that only reads. When the server says that only the time was wrong, the offset to its clock
     /// is kept and the call made once more.
     async fn read<R: Read>(&self, request: R) -> Result<R::Reply, Error> {
-        let record = self.record()?;
+        if self.record()?.next_key.is_some() {
+            // Only the server knows which key is in force.
+            self.repeat_pending_change().await?;
+        }
+        self.read_with(request, &self.record()?).await
+    }
+
+    /// [`Self::read`] with the key of this `record`.
+    async fn read_with<R: Read>(&self, request: R, record: &Record) -> Result<R::Reply, Error> {
         let now = record.server_time(self.agent.clock.now());
-        let status = match self.read_at(request.clone(), &record, now).await {
+        let status = match self.read_at(request.clone(), record, now).await {
             Ok(reply) => return Ok(reply),
             Err(status) => status,
         };
@@ -162,7 +170,7 @@ impl Account {
             record.keep_server_time(server_time, self.agent.clock.now());
             Ok(())
         })?;
-        self.read_at(request, &record, server_time).await.map_err(|status| self.failure(&status))
+        self.read_at(request, record, server_time).await.map_err(|status| self.failure(&status))
     }
 
     async fn read_at<R: Read>(

@@ -32,7 +32,7 @@ use crate::{
 pub struct Agent {
     pub(crate) store: Arc<Store>,
     pub(crate) clock: Arc<dyn Clock>,
-    random: Arc<dyn Random>,
+    pub(crate) random: Arc<dyn Random>,
     ca_pem: Option<Arc<[u8]>>,
 }
 

@@ -1,4 +1,5 @@
-//! DSSE envelopes (Dead Simple Signing Envelope, protocol v1.0.2): a payload, its type and one signature.
+//! DSSE envelopes (Dead Simple Signing Envelope, protocol v1.0.2): a payload, its type and one signature; two where one
+//! key hands over to another.
 //!
 //! The signature is over the pre-authentication encoding of type and payload, so that bytes are checked
 //! exactly as they were received and read only afterwards.
@@ -7,7 +8,7 @@ use ed25519_dalek::Signer as _;
 use sha2::{Digest as _, Sha256};
 
 use crate::{
-    key::{SigningKey, VerificationKey},
+    key::{KeyFault, SigningKey, VerificationKey},
     statement::{Envelope, Signature},
     statement_form::{FieldFault, Statement},
 };
@@ -15,9 +16,12 @@ use crate::{
 /// Why an envelope does not hold. In the order in which it is checked.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EnvelopeFault {
-    /// None, or more than one.
-    #[error("the envelope has {0} signatures; exactly one is allowed")]
+    /// None, or not as many as are due.
+    #[error("the envelope has {0} signatures; exactly one is allowed, and exactly two for a change of key")]
     SignatureCount(usize),
+    /// The key that takes over cannot be taken.
+    #[error("the new key is not acceptable: {0}")]
+    NewKey(KeyFault),
     /// The `keyid` names another key than the one the signature is checked with.
     #[error("the signature's keyid names another key")]
     KeyId,
@@ -59,11 +63,22 @@ pub fn sign<S: Statement>(statement: &S, key: &SigningKey) -> Envelope {
     Envelope { payload, payload_type: S::PAYLOAD_TYPE.to_owned(), signatures: vec![Signature { sig, keyid }] }
 }
 
+/// Signs a statement that brings a new key: with the old one, then with the new one.
+pub fn sign_with_both<S: Statement>(statement: &S, old: &SigningKey, new: &SigningKey) -> Envelope {
+    let mut envelope = sign(statement, old);
+    envelope.signatures.extend(sign(statement, new).signatures);
+    envelope
+}
+
 /// Checks the one signature over the bytes as received. Says nothing about what they mean.
 pub fn verify(envelope: &Envelope, key: VerificationKey) -> Result<(), EnvelopeFault> {
     let [signature] = envelope.signatures.as_slice() else {
         return Err(EnvelopeFault::SignatureCount(envelope.signatures.len()));
     };
+    verify_one(envelope, signature, key)
+}
+
+fn verify_one(envelope: &Envelope, signature: &Signature, key: VerificationKey) -> Result<(), EnvelopeFault> {
     if !signature.keyid.is_empty() && signature.keyid != key.thumbprint() {
         return Err(EnvelopeFault::KeyId);
     }
@@ -101,9 +116,21 @@ pub fn read<S: Statement>(envelope: &Envelope) -> Result<S, EnvelopeFault> {
     Ok(statement)
 }
 
-/// [`verify`], then [`read`].
+/// [`verify`], then [`read`]. A statement that brings a new key has two signatures: that of `key`, then that of the
+/// new one, so that nobody hands over to a key that is not his.
 pub fn open<S: Statement>(envelope: &Envelope, key: VerificationKey) -> Result<S, EnvelopeFault> {
-    verify(envelope, key)?;
+    let is_kind = envelope.payload_type == S::PAYLOAD_TYPE;
+    match S::new_key(&envelope.payload).filter(|_| is_kind) {
+        None => verify(envelope, key)?,
+        Some(new_key) => {
+            let [by_old, by_new] = envelope.signatures.as_slice() else {
+                return Err(EnvelopeFault::SignatureCount(envelope.signatures.len()));
+            };
+            let new_key = VerificationKey::from_wire(Some(&new_key)).map_err(EnvelopeFault::NewKey)?;
+            verify_one(envelope, by_old, key)?;
+            verify_one(envelope, by_new, new_key)?;
+        }
+    }
     read(envelope)
 }
 

@@ -156,7 +156,7 @@ impl ServerKeys {
     ) -> Result<(S, ServerKey), Refusal> {
         // The key that came furthest says most about what is wrong, in whatever order the keys stand.
         let progress = |fault: &EnvelopeFault| match fault {
-            EnvelopeFault::SignatureCount(_) | EnvelopeFault::KeyId => 0,
+            EnvelopeFault::SignatureCount(_) | EnvelopeFault::NewKey(_) | EnvelopeFault::KeyId => 0,
             EnvelopeFault::Signature => 1,
             _ => 2,
         };

@@ -43,6 +43,12 @@ pub trait Statement: Message + Default {
 
     /// Whether each value is one that this statement may hold.
     fn check(&self) -> Result<(), FieldFault>;
+
+    /// The key that a payload of this kind brings, which signs it as well, second. Read before any signature is
+    /// checked.
+    fn new_key(_payload: &[u8]) -> Option<PublicKey> {
+        None
+    }
 }
 
 /// A field whose value is missing or not allowed.
@@ -251,7 +257,16 @@ impl Statement for DeviceChangeStatement {
         }
         match &self.change {
             Some(Change::Profile(profile)) => device_profile(profile),
+            Some(Change::NewKey(key)) => acceptable("new_key", Some(key)),
+            Some(Change::Unenroll(_)) => Ok(()),
             None => Err(FieldFault::new("change", "must be given")),
+        }
+    }
+
+    fn new_key(payload: &[u8]) -> Option<PublicKey> {
+        match Self::decode(payload).ok()?.change? {
+            Change::NewKey(key) => Some(key),
+            Change::Profile(_) | Change::Unenroll(_) => None,
         }
     }
 }
@@ -399,9 +414,13 @@ fn shown(field: &'static str, result: Result<(), TextFault>) -> Result<(), Field
 }
 
 fn public_key(key: Option<&PublicKey>) -> Result<(), FieldFault> {
+    acceptable("public_key", key)
+}
+
+fn acceptable(field: &'static str, key: Option<&PublicKey>) -> Result<(), FieldFault> {
     VerificationKey::from_wire(key)
         .map(drop)
-        .map_err(|fault: KeyFault| FieldFault::new("public_key", format!("is not acceptable: {fault}")))
+        .map_err(|fault: KeyFault| FieldFault::new(field, format!("is not acceptable: {fault}")))
 }
 
 fn platform(platform: i32) -> Result<(), FieldFault> {

@@ -1,21 +1,16 @@
-//! One enrolled account, as its device sees it: read it, change what the device tells of itself.
+//! One enrolled account, as its device sees it: read it, change it, take leave.
+
+mod change;
 
 use std::sync::Arc;
 
-use countersign_domain::id::DeviceId;
 use countersign_proto::{
-    device::{self, AccountState, ChangeDeviceRequest, GetAccountResponse},
-    envelope,
-    key::VerificationKey,
-    statement::{DeviceChangeStatement, DeviceProfile, device_change_statement::Change, push_target::Target},
+    device::{self, AccountState, GetAccountResponse},
+    statement::{DeviceProfile, push_target::Target},
 };
 
 use crate::{
-    call::Caller,
-    core::Core,
-    push::configured::ServedTargets,
-    refusal::Refusal,
-    store::devices::{ChangeOutcome, DeviceRow, ProfileChange},
+    call::Caller, core::Core, push::configured::ServedTargets, refusal::Refusal, store::devices::DeviceRow,
 };
 
 /// The use cases of `DeviceService` about the device itself.
@@ -42,40 +37,6 @@ impl Accounts {
             server_key: Some(self.core.server_keys.present()?),
             server_time: Some(now.to_wire()),
         })
-    }
-
-    /// Changes name, push target, version or locale. The same payload again gets the same answer.
-    pub async fn change(&self, request: ChangeDeviceRequest) -> Result<device::Account, Refusal> {
-        let signed = request.change.as_ref().ok_or_else(|| Refusal::field("change", "must be given"))?;
-        let key = VerificationKey::from_wire(request.public_key.as_ref())?;
-        let statement: DeviceChangeStatement = envelope::open(signed, key)?;
-        let device: DeviceId = statement.device_id.parse().map_err(|_| Refusal::SIGNATURE)?;
-        self.core.device_with_key(device, key).await?;
-        if statement.server_id != self.core.server_keys.server_id() {
-            return Err(Refusal::StatementMismatch("server_id"));
-        }
-        let Some(Change::Profile(profile)) = statement.change else {
-            return Err(Refusal::field("change", "must be given"));
-        };
-        self.check_push_target(&profile)?;
-        let change = ProfileChange {
-            device,
-            public_key: key.to_bytes(),
-            sequence: statement.sequence,
-            payload_sha256: envelope::payload_digest(signed),
-            profile,
-        };
-        let core = Arc::clone(&self.core);
-        let changed = self.core.tasks.finish(async move { core.devices.change_profile(change).await });
-        match changed.await? {
-            ChangeOutcome::NotFound => Err(Refusal::SIGNATURE),
-            ChangeOutcome::SequenceUsed => Err(Refusal::SequenceUsed),
-            ChangeOutcome::Changed(row) => {
-                // Only informs: the change is made.
-                let _ = self.core.devices.note_seen(row.id, self.core.clock.now()).await;
-                self.account(&row).await
-            }
-        }
     }
 
     /// A target that this server has no key for would never be woken: the device must know at once.

@@ -41,11 +41,12 @@ use crate::{
 pub const DEFAULT: &str = include_str!("config/default.toml");
 
 /// Settings that name a file with a secret in it.
-const SECRET_FILES: [(&str, &str); 4] = [
+const SECRET_FILES: [(&str, &str); 5] = [
     ("tls", "private_key_file"),
     ("redis", "password_file"),
     ("redis", "private_key_file"),
     ("apns", "private_key_file"),
+    ("fcm", "service_account_file"),
 ];
 
 /// The whole configuration, section by section.

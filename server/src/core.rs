@@ -132,14 +132,19 @@ impl Core {
     /// Whether the server signed that this device and key are this user's, since when: whatever else stands in
     /// the store can only refuse.
     pub fn is_bound(&self, row: &DeviceRow) -> bool {
-        let Some(bound) = &row.bound else { return false };
+        self.binding(row).is_some()
+    }
+
+    /// What the server signed of this device, if that is what stands in its row.
+    pub fn binding(&self, row: &DeviceRow) -> Option<BindingStatement> {
+        let bound = row.bound.as_ref()?;
         let envelope = Envelope::decode(bound.envelope.as_slice()).unwrap_or_default();
         let binding: Option<BindingStatement> = self.server_keys.open_own(&envelope);
-        binding.is_some_and(|binding| {
+        binding.filter(|binding| {
             binding.device_id == row.id.to_string()
                 && binding.application_id == row.user.application.to_string()
                 && binding.user_id == row.user.user_id
-                && binding.public_key.is_some_and(|key| key.key == row.public_key)
+                && binding.public_key.as_ref().is_some_and(|key| key.key == row.public_key)
                 && UnixTime::from_wire(binding.bound_at.as_ref()) == Ok(bound.at)
         })
     }

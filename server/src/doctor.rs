@@ -75,6 +75,7 @@ pub async fn examine(installation: &Installation) -> Vec<Checked> {
     // Both are asked by more than one check.
     let redis = asked_redis(&installation.config).await;
     let push = push::asked(installation).await;
+    let google = push::asked_google(installation).await;
     [
         ("settings", settings::check(installation)),
         ("clock", clock::check(installation, redis.as_ref(), push.as_ref())),
@@ -83,7 +84,7 @@ pub async fn examine(installation: &Installation) -> Vec<Checked> {
         ("redis", redis::check(redis.as_ref())),
         ("keys", keys::check(installation)),
         ("certificate", certificate::check(installation)),
-        ("push", push::check(installation, push.as_ref())),
+        ("push", push::check(installation, push.as_ref(), google.as_ref())),
     ]
     .map(|(check, findings)| Checked { check, findings })
     .into()

@@ -67,6 +67,19 @@ pub enum Outcome {
     },
 }
 
+impl Outcome {
+    /// The provider's word, or ours, for why it was not taken.
+    pub fn reason(&self) -> Option<&str> {
+        match self {
+            Self::Accepted => None,
+            Self::TargetGone { reason, .. }
+            | Self::Retry { reason, .. }
+            | Self::Misconfigured { reason }
+            | Self::Unknown { reason } => Some(reason),
+        }
+    }
+}
+
 /// A push provider's client.
 pub trait PushChannel: Send + Sync {
     /// Tries once to wake the device behind `target`. May be dropped at any point; a call with the same

@@ -168,6 +168,7 @@ impl From<EnvelopeFault> for Refusal {
             EnvelopeFault::SignatureCount(_) | EnvelopeFault::KeyId | EnvelopeFault::Signature => {
                 Self::SIGNATURE
             }
+            EnvelopeFault::NewKey(fault) => fault.into(),
             EnvelopeFault::Field(fault) => fault.into(),
             other => Self::StatementNotSupported(other.to_string()),
         }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use countersign_domain::{
     UnixTime,
     id::{DeviceId, FactorId},
-    operation::{Cancel, RevokeDevice, Stand},
+    operation::{Cancel, ReplaceKey, RevokeDevice, Stand},
 };
 use countersign_proto::login::{self, GetUserResponse};
 
@@ -87,8 +87,9 @@ impl Users {
         let totp = codes.totp.iter().filter(|totp| matches!(totp.id, FactorId::Totp(_)));
         let recovery = codes.recovery.iter().filter(|code| code.used_by.is_none());
         let factors = known.devices.iter().map(device_factor);
-        let mut standing = self.0.challenges.read(Stand { user: self.0.ids.user_tag(&user) }).await?;
-        // The store of challenges may have lost what the directory still knows.
+        // The store of challenges may be away, which it has logged, or have lost what the directory still knows.
+        let stand = Stand { user: self.0.ids.user_tag(&user) };
+        let mut standing = self.0.challenges.read(stand).await.unwrap_or_default();
         standing.heed(codes.holds);
         Ok(login::User {
             user_id,
@@ -103,9 +104,14 @@ impl Users {
 
 /// Puts up the tombstone that is due, wherever challenges lie, and only then calls it done.
 pub async fn put_up_tombstone(core: &Core, due: TombstoneDue) -> Result<(), StoreError> {
-    core.challenges.update(RevokeDevice { user: due.user, device: due.tag }).await?;
+    match due.successor {
+        None => core.challenges.update(RevokeDevice { user: due.user, device: due.tag }).await?,
+        Some(successor) => {
+            core.challenges.update(ReplaceKey { user: due.user, device: due.tag, successor }).await?;
+        }
+    }
     core.device_waiters.wake(due.user);
-    core.devices.tombstone_stands(due.factor).await
+    core.devices.tombstone_stands(due.tag).await
 }
 
 async fn revoke(core: &Core, user: UserKey, factor: FactorId) -> Result<(), Refusal> {
@@ -132,10 +138,17 @@ pub async fn mark_revoked(core: &Core, user: UserKey, factor: FactorId) -> Resul
 }
 
 async fn revoke_device(core: &Core, user: UserKey, device: DeviceId) -> Result<RevokeOutcome, Refusal> {
-    let row = core.devices.by_id(device).await?.filter(|row| row.user == user);
-    let row = row.ok_or(Refusal::FactorNotFound)?;
-    let tag = core.device_tag(device, &row.public_key);
-    Ok(core.devices.revoke(user, device, row.public_key, tag).await?)
+    let mut known = None;
+    loop {
+        let row = core.devices.by_id(device).await?.filter(|row| row.user == user);
+        let row = row.ok_or(Refusal::FactorNotFound)?;
+        let tag = core.device_tag(device, &row.public_key);
+        match core.devices.revoke(user.clone(), device, row.public_key, tag).await? {
+            // It changed its key meanwhile.
+            RevokeOutcome::NotFound if known != Some(row.public_key) => known = Some(row.public_key),
+            outcome => return Ok(outcome),
+        }
+    }
 }
 
 async fn delete(core: &Core, application: &Application, user: UserKey) -> Result<(), Refusal> {
@@ -144,7 +157,8 @@ async fn delete(core: &Core, application: &Application, user: UserKey) -> Result
         let now = core.clock.now();
         let devices = core.devices.of_user(user.clone()).await?.devices;
         let codes = core.codes.of_user(user.clone()).await?;
-        let due = |factor, mark| TombstoneDue { factor, user: tag, tag: mark, revoked_at: now };
+        let due =
+            |factor, mark| TombstoneDue { factor, user: tag, tag: mark, successor: None, revoked_at: now };
         let of_device =
             |row: &DeviceRow| due(FactorId::Device(row.id), core.device_tag(row.id, &row.public_key));
         let totp = codes.totp.iter().map(|row| row.id).filter(|id| matches!(id, FactorId::Totp(_)));

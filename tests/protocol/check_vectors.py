@@ -239,11 +239,24 @@ def pae(payload_type, payload):
     return b"DSSEv1 %d %s %d %s" % (len(kind), kind, len(payload), payload)
 
 
+def key_taking_over(envelope, type_):
+    """The key that a change of key brings, which signs second."""
+    if type_ != "DeviceChangeStatement" or envelope["payload_type"] != PAYLOAD_TYPES[type_]:
+        return None
+    try:
+        return decode(type_, envelope["payload"])["new_key"]
+    except Refusal:
+        return None
+
+
 def open_envelope(envelope, raw, type_):
-    need(len(envelope["signatures"]) == 1, "signature_count")
-    signature = envelope["signatures"][0]
-    need(signature["keyid"] in ("", thumbprint(raw)), "key_id")
-    check_signature(raw, signature["sig"], pae(envelope["payload_type"], envelope["payload"]))
+    new_key = key_taking_over(envelope, type_)
+    need(len(envelope["signatures"]) == (1 if new_key is None else 2), "signature_count")
+    need(new_key is None or key_fault(new_key) is None, "new_key")
+    keys = [raw] if new_key is None else [raw, new_key["key"]]
+    for signature, signed_by in zip(envelope["signatures"], keys):
+        need(signature["keyid"] in ("", thumbprint(signed_by)), "key_id")
+        check_signature(signed_by, signature["sig"], pae(envelope["payload_type"], envelope["payload"]))
     need(envelope["payload_type"] == PAYLOAD_TYPES[type_], "payload_type")
     message = decode(type_, envelope["payload"])
     check_form(type_, message)
@@ -312,12 +325,18 @@ def field_is_sound(name, kind, value, m):
     return kind == "bool" or kind in MESSAGES or value > 0
 
 
+CHANGES = ("profile", "new_key", "unenroll")  # Of one oneof.
+
+
 def check_form(type_, message, path=""):
     for _, name, label, kind in MESSAGES[type_]:
         value = message[name]
         if label == "optional" and value is None:
             continue
-        need(name != "profile" or value is not None, "field", field="change")  # The oneof's name.
+        if name in CHANGES:
+            need(any(message[change] is not None for change in CHANGES), "field", field="change")
+            if value is None:
+                continue
         need(field_is_sound(name, kind, value, message), "field", field=path + name)
         if kind in MESSAGES and kind not in ("PublicKey", "Timestamp"):
             for item in value if label == "repeated" else [value] if value is not None else []:
@@ -551,8 +570,12 @@ def statement_accepted(v):
     payload, key = encode(type_, message), signer(v["signer"])
     covered = pae(PAYLOAD_TYPES[type_], payload)
     keyid = envelope["signatures"][0]["keyid"]  # May be left out.
-    built = {"payload": payload, "payload_type": PAYLOAD_TYPES[type_],
-             "signatures": [{"sig": key.sign(covered), "keyid": keyid and thumbprint(raw)}]}
+    signatures = [{"sig": key.sign(covered), "keyid": keyid and thumbprint(raw)}]
+    if v["second_signer"] is not None:
+        second = signer(v["second_signer"])
+        second_raw = second.public_key().public_bytes_raw()
+        signatures.append({"sig": second.sign(covered), "keyid": thumbprint(second_raw)})
+    built = {"payload": payload, "payload_type": PAYLOAD_TYPES[type_], "signatures": signatures}
     found = {"payload": payload.hex(), "payload_type": PAYLOAD_TYPES[type_], "pae": covered.hex(),
              "payload_sha256": sha256(payload).hex(), "signature": key.sign(covered).hex(),
              "public_key": key.public_key().public_bytes_raw().hex(),
@@ -579,7 +602,7 @@ KINDS = {
     ("signatures", "rejected"): ("message name public_key reason signature", lambda v: refused(
         {"reason": v["reason"]}, verify_raw, v)),
     ("statements", "accepted"): ("envelope envelope_bytes fields name pae payload payload_sha256 "
-                                 "payload_type public_key signature signer statement",
+                                 "payload_type public_key second_signer signature signer statement",
                                  statement_accepted),
     ("statements", "rejected"): ("envelope name public_key refusal statement", lambda v: refused(
         v["refusal"], open_envelope, from_json("Envelope", v["envelope"]),

@@ -48,6 +48,19 @@ pub(crate) enum Command {
     Accounts,
     /// Show the code to type on a login page when this device has no network; asks nobody
     Code,
+    /// Give this device another name
+    Rename {
+        /// 1 to 64 characters
+        name: String,
+    },
+    /// Replace this device's key by a fresh one
+    RotateKey,
+    /// Take this device away from its account, and remove its keys here
+    Unenroll {
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+    },
     /// List what waits for an answer
     Pending,
     /// Wait for challenges of all accounts, and ask for each as it arrives

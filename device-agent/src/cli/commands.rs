@@ -3,8 +3,8 @@
 use std::{env, fs, path::PathBuf};
 
 use countersign_agent::{
-    Account, Agent, Answer, ChallengeState, Error, Offer, Platform, StateFault, UserVerification,
-    VerifiedChallenge,
+    Account, AccountStatus, Agent, Answer, ChallengeState, DeviceProfile, Error, Offer, Platform, StateFault,
+    UserVerification, VerifiedChallenge,
 };
 
 use super::{Arguments, Failure, Outcome, arguments::Command, json, listen, output, terminal};
@@ -25,6 +25,18 @@ pub(crate) async fn run(arguments: Arguments) -> Result<Outcome, Failure> {
         Command::Enroll { link, name, yes } => session.enroll(&link, &name, yes).await,
         Command::Accounts => session.accounts().await,
         Command::Code => session.codes(),
+        Command::Rename { name } => {
+            let account = session.only()?;
+            let profile = DeviceProfile { device_name: Some(name), ..DeviceProfile::default() };
+            let status = account.change_profile(profile).await?;
+            session.changed(&account, status, "has another name")
+        }
+        Command::RotateKey => {
+            let account = session.only()?;
+            let status = account.rotate_key().await?;
+            session.changed(&account, status, "has a new key")
+        }
+        Command::Unenroll { yes } => session.unenroll(yes).await,
         Command::Pending => session.pending().await,
         Command::Listen => listen::run(session.chosen()?, session.json).await,
         Command::Show { id } => session.show(&id).await,
@@ -120,6 +132,57 @@ impl Session {
             output::line("No account on this device has codes.");
         }
         Ok(Outcome::Done)
+    }
+
+    async fn unenroll(&self, yes: bool) -> Result<Outcome, Failure> {
+        if self.json && !yes {
+            return Err(Failure::Usage("--json asks nothing: give --yes as well to take the device away"));
+        }
+        let account = self.only()?;
+        if !self.json {
+            output::lines(&[
+                ("Account", format!("{} ({})", account.account_name(), account.application_name())),
+                ("Device", format!("{} ({})", account.device_name()?, account.device_id())),
+            ]);
+            output::line(
+                "This device will answer no more challenges of this account, and its keys here are removed for good. \
+                 Without another device or code you may be locked out.",
+            );
+        }
+        if !yes && !terminal::agrees("Take this device away? [y/N] ")? {
+            output::line("Nothing was sent. The device stays.");
+            return Ok(Outcome::Declined);
+        }
+        account.unenroll().await?;
+        if self.json {
+            output::json(&serde_json::json!({ "unenrolled": account.device_id() }));
+        } else {
+            output::line(&format!("{} is no device of this account any more.", account.device_id()));
+        }
+        Ok(Outcome::Done)
+    }
+
+    fn changed(&self, account: &Account, status: AccountStatus, what: &str) -> Result<Outcome, Failure> {
+        let name = status.device_name.clone();
+        if self.json {
+            let account = json::account(account, Some(&Ok(status)))?;
+            output::json(&serde_json::json!({ "account": account }));
+        } else {
+            output::line(&format!("{name} ({}) {what}.", account.device_id()));
+        }
+        Ok(Outcome::Done)
+    }
+
+    /// The account that was named, or the only one.
+    fn only(&self) -> Result<Account, Failure> {
+        let mut chosen = self.chosen()?;
+        match (chosen.pop(), chosen.is_empty()) {
+            (Some(account), true) => Ok(account),
+            (None, _) => {
+                Err(Failure::Usage("there is no account yet: `countersign-agent enroll LINK` adds one"))
+            }
+            (Some(_), false) => Err(Failure::Usage("there are several accounts: choose one by --account")),
+        }
     }
 
     async fn pending(&self) -> Result<Outcome, Failure> {

@@ -51,6 +51,9 @@ pub(crate) struct Record {
     server_keys: Vec<Bytes>,
     /// A signed change that the server has not acknowledged.
     pub(crate) pending_change: Option<Bytes>,
+    /// The key that the pending change brings; either may be in force until it is acknowledged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) next_key: Option<SecretKey>,
     /// What codes are made of without a network; missing where the server gave none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) totp: Option<Totp>,
@@ -121,6 +124,7 @@ impl Record {
             server_keys: vec![Bytes(offer.server_key.encode_to_vec())],
             pending_change: None,
             totp: None,
+            next_key: None,
         }
     }
 
@@ -157,6 +161,13 @@ impl Record {
     pub(crate) fn keep_account(&mut self, account: &Account) {
         self.sequence = self.sequence.max(account.sequence);
         self.device_name = text::sanitized(&account.device_name, MAX_DEVICE_NAME_CHARS);
+    }
+
+    /// The next key is the device's from now on.
+    pub(crate) fn adopt_next_key(&mut self) {
+        if let Some(key) = self.next_key.take() {
+            self.secret_key = key;
+        }
     }
 
     /// As last heard from the server.

@@ -98,6 +98,20 @@ impl Store {
         Ok(Some(outcome))
     }
 
+    /// Removes the record `name` with its key. None is there: nothing to do.
+    pub(crate) fn remove(&self, name: &str) -> Result<(), StateFault> {
+        let _lock = self.lock()?;
+        let path = self.path(name);
+        let remove = || -> io::Result<()> {
+            match fs::remove_file(&path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+            File::open(&self.directory)?.sync_all()
+        };
+        remove().map_err(|source| io_fault("remove", &path, source))
+    }
+
     /// Where the record `name` lies.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.directory.join(name).with_extension(EXTENSION)

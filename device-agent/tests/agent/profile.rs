@@ -95,7 +95,44 @@ async fn a_bad_change_is_not_signed_and_an_answer_for_another_device_not_taken()
     assert!(matches!(refused(&account, locale).await, Error::Field(_)));
     assert!(stage.server.take_calls().is_empty());
 
-    stage.server.script().account.device_id = "dev_2".into();
+    stage.server.script().other_device = Some("dev_2".into());
     let error = account.refresh().await.unwrap_err();
     assert!(matches!(error, Error::Untrusted(Distrust::OtherDevice)), "{error}");
+}
+
+/// The only account's file.
+fn state(stage: &Stage) -> serde_json::Value {
+    let files = std::fs::read_dir(stage.directory.path()).unwrap().map(|entry| entry.unwrap().path());
+    let file = files.into_iter().find(|path| path.extension().is_some_and(|end| end == "json")).unwrap();
+    serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap()
+}
+
+#[tokio::test]
+async fn both_keys_are_kept_until_a_change_of_key_is_answered() {
+    let (stage, account) = Stage::enrolled().await;
+    let before = state(&stage);
+    stage.server.script().lost_answers = 1;
+    assert!(matches!(account.rotate_key().await.unwrap_err(), Error::Unreachable { .. }));
+    let between = state(&stage);
+    assert_eq!(between["secret_key"], before["secret_key"]);
+    assert!(between["next_key"].is_string());
+
+    // Whatever is called next finishes it first.
+    let another_process = agent(stage.directory.path(), &stage.clock);
+    another_process.accounts().unwrap()[0].pending().await.unwrap();
+    let after = state(&stage);
+    assert_eq!((&after["secret_key"], after.get("next_key")), (&between["next_key"], None));
+    let script = stage.server.script();
+    assert_eq!(script.changes.len(), 2);
+    assert_eq!(script.changes[0], script.changes[1]);
+}
+
+#[tokio::test]
+async fn a_change_of_key_that_is_refused_leaves_the_key_that_was() {
+    let (stage, account) = Stage::enrolled().await;
+    let before = state(&stage);
+    stage.server.script().refusal = Some(refusal(Code::InvalidArgument, "KEY_NOT_ACCEPTABLE", "known"));
+    assert!(account.rotate_key().await.unwrap_err().is_refused(ErrorReason::KeyNotAcceptable));
+    assert_eq!(state(&stage)["secret_key"], before["secret_key"]);
+    assert_eq!(state(&stage).get("next_key"), None);
 }

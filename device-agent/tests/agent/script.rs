@@ -53,6 +53,8 @@ pub(crate) struct Script {
     pub(crate) offer_signed_by: ServerKey,
     pub(crate) present_key: ServerKey,
     pub(crate) account: Account,
+    /// The device that the answer to GetAccount speaks of instead.
+    pub(crate) other_device: Option<String>,
     /// What a new device makes codes of.
     pub(crate) totp: Option<TotpSecret>,
     pub(crate) challenges: Vec<Challenge>,
@@ -118,6 +120,7 @@ impl Script {
             offer_signed_by: first.clone(),
             present_key: first,
             account,
+            other_device: None,
             totp: Some(TotpSecret {
                 // Of RFC 6238, appendix B.
                 secret: b"12345678901234567890".to_vec(),

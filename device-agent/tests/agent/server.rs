@@ -20,6 +20,7 @@ use countersign_proto::{
     key::VerificationKey,
     statement::{
         CallStatement, DecisionStatement, DeviceChangeStatement, EnrollmentStatement, Envelope, PublicKey,
+        device_change_statement::Change,
     },
     time::UnixTime,
 };
@@ -210,8 +211,10 @@ impl DeviceService for Service {
         request: Request<GetAccountRequest>,
     ) -> Result<Response<GetAccountResponse>, Status> {
         let script = self.begin_read("GetAccount", &request)?;
+        let mut account = script.account.clone();
+        account.device_id = script.other_device.clone().unwrap_or(account.device_id);
         let answer = GetAccountResponse {
-            account: Some(script.account.clone()),
+            account: Some(account),
             server_key: Some(script.present_key.statement.clone()),
             server_time: Some(script.now.to_wire()),
         };
@@ -281,6 +284,9 @@ impl DeviceService for Service {
                 return Err(refusal(Code::FailedPrecondition, "SEQUENCE_USED", "a later change was made"));
             }
             script.account.sequence = statement.sequence;
+            if let Some(Change::NewKey(key)) = statement.change {
+                script.enrollments.last_mut().unwrap().public_key = Some(key);
+            }
         }
         let answer = ChangeDeviceResponse { account: Some(script.account.clone()) };
         end(script, answer)

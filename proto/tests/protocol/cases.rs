@@ -27,6 +27,8 @@ pub(crate) struct StatementCase {
     pub(crate) kind: &'static str,
     /// The name of the key to verify with.
     pub(crate) signer: &'static str,
+    /// The name of the key that signs as well, where one takes over.
+    pub(crate) second_signer: Option<&'static str>,
     pub(crate) envelope: Envelope,
     /// `None`: it is taken.
     pub(crate) fault: Option<Fault>,

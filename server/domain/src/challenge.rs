@@ -105,7 +105,8 @@ impl ChallengeRecord {
         envelope::read(&self.envelope())
     }
 
-    /// The device with this tag, when it was asked.
+    /// The device with this tag, when it was asked. Of a challenge as it is told, the tags are those of the keys that
+    /// the devices have now.
     ///
     /// One that was bound at or after the challenge's end, because the clock stepped back in between, counts
     /// as not asked: no settlement by it could lie after its binding and before the expiry.

@@ -24,7 +24,7 @@ pub use self::{
     decide::{Decide, DecideOutcome, SignSettlement, Signed},
     fetch::Fetch,
     redeem::{Redeem, RedeemOutcome},
-    revoke::RevokeDevice,
+    revoke::{ReplaceKey, RevokeDevice},
     stand::{Stand, Unlock},
     verify_code::{CodeAnswer, CodeTold, Finding, SettleByCode, VerifyCode},
     view::View,
@@ -32,7 +32,6 @@ pub use self::{
 use crate::{
     UnixTime,
     challenge::{AskedDevice, ChallengeRecord, DeviceTag},
-    code::Codes,
     id::{ChallengeId, UserTag},
     standing::Holds,
     state::{Event, SettledBy},
@@ -161,11 +160,12 @@ impl Open {
         if is_readable { Ok(open) } else { Err(Box::new(open.commit(now, |_| ()).writes)) }
     }
 
-    /// The device with this tag, when it was asked and has not been revoked since.
+    /// The device with this tag, when it was asked, under this key or one that this key took over from, and has not
+    /// been revoked since.
     /// A device of another user does not count: its tag is good, but was copied here from another challenge.
-    fn device(&self, tag: DeviceTag) -> Option<&AskedDevice> {
-        let asked = self.challenge.asked_device(tag).filter(|_| !self.user.is_revoked(tag));
-        asked.filter(|device| device.id.user() == self.challenge.id.user())
+    fn device(&self, tag: DeviceTag) -> Option<AskedDevice> {
+        let asked = told(&self.challenge, &self.user).asked_device(tag).cloned();
+        asked.filter(|device| !self.user.is_over(tag) && device.id.user() == self.challenge.id.user())
     }
 
     /// Whether the device that settled it has been revoked since. The directory is asked as well; here it is
@@ -217,11 +217,19 @@ impl Open {
     }
 }
 
-/// The challenge as it is told: while codes are locked, as one that takes none.
+/// The challenge as it is told: while codes are locked, as one that takes none; and the devices with the keys that
+/// they have now.
 fn told<'a>(challenge: &'a ChallengeRecord, user: &UserRecord) -> Cow<'a, ChallengeRecord> {
-    if user.standing.locked_at.is_none() {
-        return Cow::Borrowed(challenge);
+    let mut told = Cow::Borrowed(challenge);
+    if user.standing.locked_at.is_some() {
+        told.to_mut().codes.kinds.clear();
     }
-    let codes = Codes { kinds: Vec::new(), ..challenge.codes.clone() };
-    Cow::Owned(ChallengeRecord { codes, ..challenge.clone() })
+    if challenge.asked.iter().any(|device| user.is_over(device.tag)) {
+        for device in &mut told.to_mut().asked {
+            if let Some(present) = user.present(device) {
+                *device = present;
+            }
+        }
+    }
+    told
 }

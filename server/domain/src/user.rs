@@ -6,7 +6,7 @@ use countersign_proto::time::UnixTime;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    challenge::{ChallengeRecord, DeviceTag, READABLE_AFTER_EXPIRY},
+    challenge::{AskedDevice, ChallengeRecord, DeviceTag, READABLE_AFTER_EXPIRY},
     id::ChallengeId,
     policy::MAX_LIFETIME,
     standing::Standing,
@@ -22,7 +22,7 @@ pub const TOMBSTONE_STANDS: Duration = MAX_LIFETIME.saturating_add(READABLE_AFTE
 pub struct UserRecord {
     /// Unsettled challenges, oldest first. One that is neither listed nor settled has been superseded.
     pub open: Vec<OpenChallenge>,
-    /// Devices whose answers count no more.
+    /// Devices and keys whose answers count no more.
     pub tombstones: Vec<Tombstone>,
     /// What was wrong, refused, or left unanswered.
     pub standing: Standing,
@@ -39,13 +39,24 @@ pub struct OpenChallenge {
     pub is_over: bool,
 }
 
-/// A device and key that has been revoked.
+/// A device and key that has been revoked, or replaced by another key of the device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tombstone {
     /// Which device and key.
     pub tag: DeviceTag,
+    /// The key that answers in its place. None: the device has been revoked.
+    pub successor: Option<Successor>,
     /// By then no challenge that asked it can be read any more.
     pub until: UnixTime,
+}
+
+/// A device with the key that took over from another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Successor {
+    /// Which device and key.
+    pub tag: DeviceTag,
+    /// No settlement by it is earlier.
+    pub bound_at: UnixTime,
 }
 
 impl UserRecord {
@@ -54,9 +65,37 @@ impl UserRecord {
         self.open.iter().find(|open| open.id == id)
     }
 
-    /// Whether the device and key has been revoked.
+    /// Whether the device has been revoked. A device that only changed its key has not.
     pub fn is_revoked(&self, tag: DeviceTag) -> bool {
-        self.tombstones.iter().any(|tombstone| tombstone.tag == tag)
+        self.heir(tag).is_none()
+    }
+
+    /// Whether answers under this device and key count no more: it has been revoked, or another key answers.
+    pub fn is_over(&self, tag: DeviceTag) -> bool {
+        self.tombstone(tag).is_some()
+    }
+
+    /// The device that was asked, with the key under which it answers now. `None`: it has been revoked.
+    pub fn present(&self, asked: &AskedDevice) -> Option<AskedDevice> {
+        let (tag, bound_at) = self.heir(asked.tag)?;
+        let bound_at = bound_at.map_or(asked.bound_at, |at| at.max(asked.bound_at));
+        Some(AskedDevice { tag, bound_at, ..asked.clone() })
+    }
+
+    /// The end of the chain of keys that `tag` begins, and the latest time at which one of them took over.
+    fn heir(&self, tag: DeviceTag) -> Option<(DeviceTag, Option<UnixTime>)> {
+        let mut heir = (tag, None);
+        // Each tombstone leads on once: whoever writes the store can make no ring of them.
+        for _ in 0..=self.tombstones.len() {
+            let Some(tombstone) = self.tombstone(heir.0) else { return Some(heir) };
+            let successor = tombstone.successor?;
+            heir = (successor.tag, heir.1.max(Some(successor.bound_at)));
+        }
+        None
+    }
+
+    fn tombstone(&self, tag: DeviceTag) -> Option<&Tombstone> {
+        self.tombstones.iter().find(|tombstone| tombstone.tag == tag)
     }
 
     /// Lists a new challenge. Returns the oldest unexpired ones that no longer fit and are so superseded.
@@ -77,12 +116,28 @@ impl UserRecord {
 
     /// Puts up a tombstone, from `now` for [`TOMBSTONE_STANDS`]; longer where a listed challenge can be read
     /// for longer, because the clock stepped back after its creation. One that stands is never shortened.
+    ///
+    /// A revocation takes a successor away, and none comes after it.
     pub fn revoke(&mut self, tag: DeviceTag, now: UnixTime) {
+        self.bury(tag, None, now);
+    }
+
+    /// Like [`Self::revoke`], but from now on the device answers with the key of `successor`, also to what the old one
+    /// was asked.
+    pub fn replace(&mut self, tag: DeviceTag, successor: Successor, now: UnixTime) {
+        self.bury(tag, Some(successor), now);
+    }
+
+    fn bury(&mut self, tag: DeviceTag, successor: Option<Successor>, now: UnixTime) {
         let listed = self.open.iter().map(|open| open.expires_at.plus(READABLE_AFTER_EXPIRY)).max();
         let until = now.plus(TOMBSTONE_STANDS).max(listed.unwrap_or(now));
         match self.tombstones.iter_mut().find(|tombstone| tombstone.tag == tag) {
-            Some(tombstone) => tombstone.until = tombstone.until.max(until),
-            None => self.tombstones.push(Tombstone { tag, until }),
+            Some(tombstone) => {
+                tombstone.until = tombstone.until.max(until);
+                // The first change of a key stands, and a revocation ends all.
+                tombstone.successor = tombstone.successor.filter(|_| successor.is_some());
+            }
+            None => self.tombstones.push(Tombstone { tag, successor, until }),
         }
     }
 

@@ -1,14 +1,17 @@
 //! Push credentials and the way to the provider, without a push. (That the key and the ids are of their form is checked
 //! wherever the configuration is read.)
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use countersign_domain::UnixTime;
 use countersign_proto::statement::push_target::Target;
 
 use super::{Finding, Installation};
 use crate::{
-    push::apns::{ProviderAnswer, reach},
+    push::{
+        apns::{ProviderAnswer, reach},
+        fcm,
+    },
     store::sqlite::{DataDirectory, Inspection},
 };
 
@@ -27,7 +30,25 @@ pub(super) async fn asked(installation: &Installation) -> Option<Asked> {
     Some(Asked { at: installation.clock.now(), answer })
 }
 
-pub(super) fn check(installation: &Installation, asked: Option<&Asked>) -> Vec<Finding> {
+/// Asks Google for an access token, if pushes through FCM are configured.
+pub(super) async fn asked_google(installation: &Installation) -> Option<Result<(), String>> {
+    let fcm = installation.config.fcm.as_ref()?;
+    Some(fcm::reach(fcm, Arc::clone(&installation.clock)).await)
+}
+
+pub(super) fn check(
+    installation: &Installation,
+    asked: Option<&Asked>,
+    google: Option<&Result<(), String>>,
+) -> Vec<Finding> {
+    let no_token = google.and_then(|google| google.as_ref().err()).map(|error| {
+        Finding::problem(
+            format!("Google gives no access token for FCM: {error}"),
+            "no device is woken through FCM: people have to open the app by themselves",
+            "let this machine connect to oauth2.googleapis.com and fcm.googleapis.com, port 443; check that the service \
+             account's key has not been revoked (Google Cloud console, IAM), and the machine's clock",
+        )
+    });
     let unreachable = asked.and_then(|asked| {
         let error = asked.answer.as_ref().err()?;
         Some(Finding::problem(
@@ -37,23 +58,33 @@ pub(super) fn check(installation: &Installation, asked: Option<&Asked>) -> Vec<F
              apns.production_url is set, check it and apns.ca_file",
         ))
     });
-    unreachable.into_iter().chain(unserved(installation)).collect()
+    unreachable.into_iter().chain(no_token).chain(unserved(installation)).collect()
 }
 
 /// Devices that want to be woken under a topic, or by a provider, that is configured no more.
 fn unserved(installation: &Installation) -> Vec<Finding> {
+    let mut by_fcm = 0;
     let database = DataDirectory::at(&installation.config.server.data_dir).database();
     let targets = Inspection::open(&database).and_then(|database| database.push_targets());
     let topics = installation.config.apns.as_ref().map(|apns| apns.topics.as_slice()).unwrap_or_default();
     let mut unserved: BTreeMap<String, usize> = BTreeMap::new();
     // What cannot be read, the database's check has told.
     for target in targets.unwrap_or_default() {
-        if let Some(Target::Apns(apns)) = target.target
-            && !topics.contains(&apns.topic)
-        {
-            *unserved.entry(apns.topic).or_default() += 1;
+        match target.target {
+            Some(Target::Apns(apns)) if !topics.contains(&apns.topic) => {
+                *unserved.entry(apns.topic).or_default() += 1;
+            }
+            Some(Target::Fcm(_)) if installation.config.fcm.is_none() => by_fcm += 1,
+            Some(Target::Apns(_) | Target::Fcm(_)) | None => {}
         }
     }
+    let of_fcm = (by_fcm > 0).then(|| {
+        Finding::warning(
+            format!("{by_fcm} devices are to be woken through FCM, which is not configured"),
+            "their pushes fail",
+            "set fcm.service_account_file, and restart the server",
+        )
+    });
     let finding = |(topic, devices): (String, usize)| {
         Finding::warning(
             format!(
@@ -63,5 +94,5 @@ fn unserved(installation: &Installation) -> Vec<Finding> {
             format!("add {topic:?} to apns.topics, with a key of its team, and restart the server"),
         )
     };
-    unserved.into_iter().map(finding).collect()
+    unserved.into_iter().map(finding).chain(of_fcm).collect()
 }

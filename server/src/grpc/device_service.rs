@@ -87,7 +87,7 @@ impl DeviceService for Service {
         request: Request<ChangeDeviceRequest>,
     ) -> Result<Response<ChangeDeviceResponse>, Status> {
         let account = self.accounts.change(request.into_inner()).await?;
-        Ok(Response::new(ChangeDeviceResponse { account: Some(account) }))
+        Ok(Response::new(ChangeDeviceResponse { account }))
     }
 }
 

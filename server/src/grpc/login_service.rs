@@ -1,6 +1,6 @@
 //! `countersign.login.v1.LoginService`.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use countersign_proto::login::{
     AwaitChallengeRequest, AwaitChallengeResponse, CancelChallengeRequest, CancelChallengeResponse,
@@ -8,7 +8,7 @@ use countersign_proto::login::{
     RedeemChallengeRequest, RedeemChallengeResponse, VerifyCodeRequest, VerifyCodeResponse,
     WatchChallengeRequest, WatchChallengeResponse, login_service_server::LoginService,
 };
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response, Status, metadata::MetadataMap};
 
 use super::{
     auth::application,
@@ -60,7 +60,8 @@ impl LoginService for Service {
     ) -> Result<Response<Self::WatchChallengeStream>, Status> {
         let application = application(&self.core, request.metadata()).await?;
         let watch = self.login.watch(application, &request.get_ref().challenge_id).await?;
-        Ok(Response::new(events(watch)))
+        let metadata = request.metadata().clone();
+        Ok(Response::new(events(WatchWithKey { watch, core: Arc::clone(&self.core), metadata })))
     }
 
     async fn cancel_challenge(
@@ -97,11 +98,36 @@ impl LoginService for Service {
     }
 }
 
-impl Events for Watch {
+/// How often it is looked whether the API key is still good.
+const KEY_CHECKED_EVERY: Duration = Duration::from_secs(25);
+
+/// A stream that ends when the API key that opened it is revoked.
+struct WatchWithKey {
+    watch: Watch,
+    core: Arc<Core>,
+    metadata: MetadataMap,
+}
+
+impl Events for WatchWithKey {
     type Message = WatchChallengeResponse;
 
     async fn next(&mut self) -> Option<Result<WatchChallengeResponse, Refusal>> {
-        let event = Watch::next(self).await?;
-        Some(event.map(|challenge| WatchChallengeResponse { challenge: Some(challenge) }))
+        loop {
+            tokio::select! {
+                event = self.watch.next() => {
+                    let event = event?;
+                    return Some(event.map(|challenge| WatchChallengeResponse { challenge: Some(challenge) }));
+                }
+                () = self.core.clock.sleep(KEY_CHECKED_EVERY) => {}
+            }
+            match application(&self.core, &self.metadata).await {
+                // A store that is away for a moment is no end for somebody who waits anyway.
+                Ok(_) | Err(Refusal::StoreUnavailable | Refusal::RateLimited) => {}
+                Err(refusal) => {
+                    self.watch.end();
+                    return Some(Err(refusal));
+                }
+            }
+        }
     }
 }

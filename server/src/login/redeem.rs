@@ -11,6 +11,8 @@ use countersign_domain::{
 };
 use countersign_proto::{
     common::{ChallengeState, FactorType},
+    envelope::CheckSignature as _,
+    key::VerificationKey,
     login::{self, RedeemChallengeRequest, RedeemChallengeResponse},
     receipt::{self, Expected, VerifiedReceipt},
     statement::{DecisionStatement, Envelope, Receipt, UserVerification},
@@ -110,7 +112,9 @@ pub(crate) async fn receipt_of(
     let decode = |bytes: &[u8]| Envelope::decode(bytes).unwrap_or_default();
     let (decision, binding) = match &settled.by {
         SettledBy::Device { id, decision } => {
-            (Some(decode(decision)), Some(decode(&binding_in_force(core, redeem, *id).await?)))
+            let decision = decode(decision);
+            let binding = binding_in_force(core, redeem, *id, &decision).await?;
+            (Some(decision), Some(decode(&binding)))
         }
         SettledBy::Code(factor) => {
             code_factor_in_force(core, redeem, factor.id).await?;
@@ -153,14 +157,31 @@ pub(crate) async fn receipt_of(
 }
 
 /// The server's signed word that the device that approved is this user's, and still is.
-async fn binding_in_force(core: &Core, redeem: &Redeem, device: DeviceId) -> Result<Vec<u8>, Refusal> {
+/// Of the key that signed the decision: the device may have another one by now.
+async fn binding_in_force(
+    core: &Core,
+    redeem: &Redeem,
+    device: DeviceId,
+    decision: &Envelope,
+) -> Result<Vec<u8>, Refusal> {
     let in_force = core.devices.by_id(device).await?.filter(|device| {
         device.revoked_at.is_none()
             && device.user.application == redeem.application
             && device.user.user_id == redeem.user_id
     });
-    let bound = in_force.and_then(|device| device.bound).ok_or(REVOKED)?;
-    Ok(bound.envelope)
+    let row = in_force.ok_or(REVOKED)?;
+    let bound = row.bound.ok_or(REVOKED)?;
+    let signed_with = |key: &[u8; 32]| {
+        VerificationKey::from_bytes(key)
+            .is_ok_and(|key| core.server_keys.signatures().check(decision, key).is_ok())
+    };
+    if signed_with(&row.public_key) {
+        return Ok(bound.envelope);
+    }
+    let former = core.devices.former_keys(device).await?;
+    let former = former.into_iter().find(|former| signed_with(&former.public_key));
+    // Signed with none of them: not proven, which the receipt's verification tells.
+    Ok(former.map_or(bound.envelope, |former| former.binding))
 }
 
 /// That the factor whose code was accepted is this user's, still is, and was used up for this challenge.

@@ -54,6 +54,11 @@ impl Login {
 }
 
 impl Watch {
+    /// Tells nothing more.
+    pub fn end(&mut self) {
+        self.has_ended = true;
+    }
+
     /// The challenge once it differs from what was told. Ends once it was told as settled.
     pub async fn next(&mut self) -> Option<Result<login::Challenge, Refusal>> {
         if self.has_ended {

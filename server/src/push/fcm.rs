@@ -32,6 +32,14 @@ use super::{
 };
 use crate::clock::SharedClock;
 
+/// Fetches an access token as a push would, and pushes nothing: whether Google knows the service account. The error is in
+/// words.
+pub async fn reach(config: &FcmConfig, clock: SharedClock) -> Result<(), String> {
+    let fcm = Fcm::new(config, clock).map_err(|error| error.to_string())?;
+    let fetched = fcm.tokens.current().await.map_err(Outcome::from);
+    fetched.map(drop).map_err(|outcome| outcome.reason().unwrap_or_default().to_owned())
+}
+
 /// The client of FCM for one Firebase project.
 pub struct Fcm {
     send_url: Url,

@@ -5,6 +5,7 @@ use countersign_domain::{
     challenge::DeviceTag,
     id::{ApplicationId, ChallengeId, DeviceId, FactorId, RecoveryId, UserTag},
     standing::Holds,
+    user::Successor,
 };
 use countersign_proto::{
     common::{Platform, PushState},
@@ -113,7 +114,7 @@ pub struct UserDevices {
     pub holds: Holds,
 }
 
-/// A tombstone that must stand in the user record before a revocation is acknowledged.
+/// A tombstone that must stand in the user record before a revocation or a change of key is acknowledged.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TombstoneDue {
     /// Which factor.
@@ -122,7 +123,9 @@ pub struct TombstoneDue {
     pub user: UserTag,
     /// The device and key, or the other factor.
     pub tag: DeviceTag,
-    /// When it was revoked.
+    /// The device with the key that took over. None: it was revoked.
+    pub successor: Option<Successor>,
+    /// When it was revoked or replaced.
     pub revoked_at: UnixTime,
 }
 
@@ -150,6 +153,51 @@ pub struct ProfileChange {
     pub profile: DeviceProfile,
 }
 
+/// A new key, which old and new signed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct KeyChange {
+    /// Which device.
+    pub device: DeviceId,
+    /// It must still have this key.
+    pub public_key: [u8; 32],
+    /// Greater than in every change before.
+    pub sequence: u64,
+    /// SHA-256 of the signed payload.
+    pub payload_sha256: [u8; 32],
+    /// The key that takes over.
+    pub new_key: [u8; 32],
+    /// The server's word on it.
+    pub bound: Bound,
+    /// The device with the old key.
+    pub tag: DeviceTag,
+    /// The device with the new one.
+    pub successor: Successor,
+}
+
+/// A goodbye that a device signed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Goodbye {
+    /// Which device.
+    pub device: DeviceId,
+    /// It must still have this key.
+    pub public_key: [u8; 32],
+    /// Greater than in every change before.
+    pub sequence: u64,
+    /// SHA-256 of the signed payload.
+    pub payload_sha256: [u8; 32],
+    /// The device and key.
+    pub tag: DeviceTag,
+}
+
+/// A key that a device had before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FormerKey {
+    /// Ed25519, 32 bytes.
+    pub public_key: [u8; 32],
+    /// The server's word on it: an encoded `Envelope` with a `BindingStatement`.
+    pub binding: Vec<u8>,
+}
+
 /// What came of a change.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ChangeOutcome {
@@ -157,6 +205,8 @@ pub enum ChangeOutcome {
     NotFound,
     /// A change with this sequence or a higher one has been made.
     SequenceUsed,
+    /// The new key belongs to a device, or did.
+    KeyKnown,
     /// Made, now or before; the device as it is now.
     Changed(Box<DeviceRow>),
 }
@@ -188,11 +238,29 @@ pub trait Devices: Send + Sync {
     /// Tombstones that are due.
     fn tombstones_due(&self) -> StoreFuture<'_, Vec<TombstoneDue>>;
 
-    /// The tombstone stands.
-    fn tombstone_stands(&self, factor: FactorId) -> StoreFuture<'_, ()>;
+    /// The tombstone with this tag stands.
+    fn tombstone_stands(&self, tag: DeviceTag) -> StoreFuture<'_, ()>;
 
     /// Changes what a device tells of itself. A new push target makes its state `OK`, none makes it `NONE`.
     fn change_profile(&self, change: ProfileChange) -> StoreFuture<'_, ChangeOutcome>;
+
+    /// Puts a new key and its binding in place of the old one's, which are kept for receipts, and marks the tombstone of
+    /// the old key as due, in one transaction. The device must be bound.
+    fn replace_key(&self, change: KeyChange) -> StoreFuture<'_, ChangeOutcome>;
+
+    /// Revokes a device that says goodbye, as [`Self::revoke`] does.
+    fn take_leave(&self, goodbye: Goodbye) -> StoreFuture<'_, ChangeOutcome>;
+
+    /// The device, if this very payload ended its use of `public_key` less than a day ago: by a new key, or by goodbye.
+    fn ended_by(
+        &self,
+        device: DeviceId,
+        public_key: [u8; 32],
+        payload_sha256: [u8; 32],
+    ) -> StoreFuture<'_, Option<DeviceRow>>;
+
+    /// The keys that the device had before, newest first.
+    fn former_keys(&self, device: DeviceId) -> StoreFuture<'_, Vec<FormerKey>>;
 
     /// The provider said that `target` is gone, `since` then where it says so: the state becomes `GONE` if it is
     /// still the device's target and was not set after that.

@@ -3,4 +3,6 @@
 mod calls;
 mod changes;
 mod clock;
+mod goodbye;
+mod new_key;
 mod responding;

@@ -230,7 +230,7 @@ pub(crate) async fn a_revoked_secret_or_code_is_gone_and_its_tombstone_due(store
         assert_eq!((due.factor, due.user, due.tag), (factor, factor.user(), TAG));
         assert_eq!(stores.devices.tombstones_due().await, Ok(vec![due.clone()]));
         assert_eq!(stores.totp_state(&open).await, State::Superseded);
-        stores.devices.tombstone_stands(factor).await.expect("an answer");
+        stores.devices.tombstone_stands(TAG).await.expect("an answer");
         stores.clock.advance(Duration::from_secs(5));
         assert_eq!(stores.codes.revoke(user.clone(), factor, TAG).await, Ok(outcome));
         assert_eq!(stores.devices.tombstones_due().await, Ok(vec![]));
@@ -342,11 +342,17 @@ pub(crate) async fn a_deleted_user_has_no_codes_and_never_had_any(stores: Stores
     let locked = Holds { locked_at: Some(START), push_blocked_at: None };
     stores.codes.copy_holds(user.clone(), locked).await.expect("an answer");
     stores.allow(&user).await;
-    let due = |factor: FactorId| TombstoneDue { factor, user: factor.user(), tag: TAG, revoked_at: START };
+    let due = |factor: FactorId, n| TombstoneDue {
+        factor,
+        user: factor.user(),
+        tag: DeviceTag([n; 32]),
+        revoked_at: START,
+        successor: None,
+    };
     let delete = |factors| stores.devices.delete_user(user.clone(), factors);
-    assert_eq!(delete(vec![due(recovery)]).await, Ok(false));
-    assert_eq!(delete(vec![due(secret)]).await, Ok(false));
-    assert_eq!(delete(vec![due(secret), due(recovery)]).await, Ok(true));
+    assert_eq!(delete(vec![due(recovery, 1)]).await, Ok(false));
+    assert_eq!(delete(vec![due(secret, 2)]).await, Ok(false));
+    assert_eq!(delete(vec![due(secret, 2), due(recovery, 1)]).await, Ok(true));
     assert_eq!(stores.codes_of(&user).await, UserCodes::default());
     assert_eq!(stores.devices.tombstones_due().await.map(|due| due.len()), Ok(2));
     assert!(!stores.devices.of_user(user.clone()).await.expect("an answer").had_factors);

@@ -56,6 +56,7 @@ fn due(device: &DeviceRow, n: u64) -> TombstoneDue {
         factor: FactorId::Device(device.id),
         user: device.id.user(),
         tag: device_tag(n),
+        successor: None,
         revoked_at: START,
     }
 }
@@ -104,7 +105,7 @@ pub(crate) async fn a_revocation_marks_its_tombstone_as_due_once(stores: Stores)
     assert_eq!(ended.map(|row| row.state), Some(State::Superseded));
 
     // Again, and later: the same, and no enrolment that was begun since is ended.
-    stores.devices.tombstone_stands(FactorId::Device(device.id)).await.expect("an answer");
+    stores.devices.tombstone_stands(device_tag(1)).await.expect("an answer");
     let later = stores.start(4, &user).await;
     stores.clock.advance(Duration::from_secs(5));
     assert_eq!(stores.revoke(&user, &device, device_tag(1)).await, outcome);
@@ -152,7 +153,7 @@ pub(crate) async fn a_deleted_user_leaves_nothing_but_tombstones_that_are_due(st
     found.sort_by_key(|due| due.factor);
     assert_eq!(found, expected);
     for due in found {
-        stores.devices.tombstone_stands(due.factor).await.expect("an answer");
+        stores.devices.tombstone_stands(due.tag).await.expect("an answer");
     }
     assert_eq!(stores.devices.tombstones_due().await, Ok(vec![]));
     assert_eq!(stores.devices.delete_user(user, vec![]).await, Ok(true));

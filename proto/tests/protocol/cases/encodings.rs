@@ -106,6 +106,7 @@ pub(crate) fn cases() -> Vec<StatementCase> {
         name: format!("encoding: {what}"),
         kind: NAME,
         signer: "server-1",
+        second_signer: None,
         envelope: sign_bytes(ChallengeStatement::PAYLOAD_TYPE, &payload, &key("server-1")),
         fault: Some(Fault::Is(fault)),
     };

@@ -35,6 +35,7 @@ pub(crate) fn cases() -> Vec<StatementCase> {
         name: format!("envelope: {what}"),
         kind: DecisionStatement::NAME,
         signer: "device",
+        second_signer: None,
         envelope,
         fault: fault.map(Fault::Is),
     };

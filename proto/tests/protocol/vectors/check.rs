@@ -111,6 +111,10 @@ fn accepted_statements() {
     }
     for expected in &statements.accepted {
         to_bytes(expected, &signing_key(&keys, &expected.signer));
+        let second =
+            expected.second_signer.as_ref().map(|name| signing_key(&keys, name).sign(&unhex(&expected.pae)));
+        let found = expected.envelope.signatures.get(1).map(|signature| signature.sig.clone());
+        assert_eq!(found, second.map(|second| second.to_bytes().to_vec()), "{}", expected.name);
         to_fields(expected);
     }
 }
@@ -144,7 +148,9 @@ fn to_fields(expected: &AcceptedStatement) {
     assert_eq!(hex(&envelope.payload), expected.payload, "{name}");
     assert_eq!(hex(&payload_digest(&envelope)), expected.payload_sha256, "{name}");
     let key = public_key(&expected.public_key);
-    assert_eq!(envelope::verify(&envelope, key), Ok(()), "{name}");
+    if expected.second_signer.is_none() {
+        assert_eq!(envelope::verify(&envelope, key), Ok(()), "{name}");
+    }
     let fields = (Kind::named(&expected.statement).open)(&envelope, key);
     assert_eq!(fields.as_ref(), Ok(&expected.fields), "{name}");
 }

@@ -100,6 +100,7 @@ pub(crate) struct AcceptedStatement {
     pub(crate) name: String,
     pub(crate) statement: String,
     pub(crate) signer: String,
+    pub(crate) second_signer: Option<String>,
     pub(crate) fields: Value,
     pub(crate) payload_type: String,
     pub(crate) payload: String,

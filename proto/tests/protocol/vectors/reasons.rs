@@ -41,6 +41,7 @@ pub(super) fn expected(fault: &Fault) -> Value {
 pub(super) fn envelope(fault: &EnvelopeFault) -> Value {
     let reason = match fault {
         EnvelopeFault::SignatureCount(_) => "signature_count",
+        EnvelopeFault::NewKey(_) => "new_key",
         EnvelopeFault::KeyId => "key_id",
         EnvelopeFault::Signature => "signature",
         EnvelopeFault::PayloadType { .. } => "payload_type",

@@ -173,6 +173,7 @@ fn accepted_statement(case: &StatementCase, key: VerificationKey) -> AcceptedSta
         name: case.name.clone(),
         statement: case.kind.into(),
         signer: case.signer.into(),
+        second_signer: case.second_signer.map(Into::into),
         fields: (kind.open)(&envelope, key).expect("the case is one that is taken"),
         payload_type: kind.payload_type.into(),
         payload: hex(&envelope.payload),

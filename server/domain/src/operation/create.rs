@@ -46,7 +46,7 @@ pub enum CreateOutcome {
     /// There is nobody to ask, and codes are locked since then.
     LockedOut(UnixTime),
     /// The time that is signed in it is too far from the time of the commit, or a device that was to be asked
-    /// has been revoked meanwhile: begin again, with the devices as they are now.
+    /// has been revoked or has another key meanwhile: begin again, with the devices as they are now.
     Stale,
 }
 
@@ -83,7 +83,7 @@ impl Operation for Create {
         }
         let created_at = self.challenge.created_at;
         let is_off = created_at.since(now).max(now.since(created_at)) > CREATED_WITHIN;
-        if is_off || self.challenge.asked.iter().any(|device| user.is_revoked(device.tag)) {
+        if is_off || self.challenge.asked.iter().any(|device| user.is_over(device.tag)) {
             return Transition::unchanged(CreateOutcome::Stale);
         }
         user.prune(now);

@@ -72,7 +72,7 @@ impl Operation for Decide {
             Ok(open) => open,
             Err(writes) => return Transition { outcome: DecideOutcome::NotFound, writes: *writes },
         };
-        let Some(device) = open.device(self.device).cloned() else {
+        let Some(device) = open.device(self.device) else {
             return Transition::unchanged(DecideOutcome::NotFound);
         };
         let first = open.challenge.state.is_pending()

@@ -4,12 +4,12 @@ use serde::Deserialize;
 
 use crate::{
     UnixTime,
-    challenge::{AskedDevice, ChallengeRecord, Wakeup},
+    challenge::{AskedDevice, ChallengeRecord, DeviceTag, Wakeup},
     code::Codes,
     id::{ApplicationId, ChallengeId, DeviceId},
     standing::Standing,
     state::{self, Denial, SettledBy},
-    user::{OpenChallenge, Tombstone, UserRecord},
+    user::{self, OpenChallenge, UserRecord},
 };
 
 #[derive(Deserialize)]
@@ -17,6 +17,13 @@ use crate::{
 pub struct User {
     open: Vec<OpenChallenge>,
     tombstones: Vec<Tombstone>,
+}
+
+#[derive(Deserialize)]
+#[cfg_attr(test, derive(serde::Serialize))]
+struct Tombstone {
+    tag: DeviceTag,
+    until: UnixTime,
 }
 
 #[derive(Deserialize)]
@@ -54,7 +61,12 @@ struct Settled {
 
 impl From<User> for UserRecord {
     fn from(old: User) -> Self {
-        Self { open: old.open, tombstones: old.tombstones, standing: Standing::default() }
+        let tombstones = old.tombstones.into_iter().map(|old| user::Tombstone {
+            tag: old.tag,
+            successor: None,
+            until: old.until,
+        });
+        Self { open: old.open, tombstones: tombstones.collect(), standing: Standing::default() }
     }
 }
 
@@ -149,7 +161,9 @@ mod tests {
             assert_eq!((record.state, record.codes.kinds.len()), (new, 0));
         }
         let open = vec![OpenChallenge { id: ChallengeId::new(7, 1), expires_at: at, is_over: false }];
-        let user: UserRecord = read(&written(&User { open: open.clone(), tombstones: Vec::new() }));
-        assert_eq!((user.open, user.standing), (open, Standing::default()));
+        let tombstones = vec![Tombstone { tag: DeviceTag([9; 32]), until: at }];
+        let user: UserRecord = read(&written(&User { open: open.clone(), tombstones }));
+        let stands = user::Tombstone { tag: DeviceTag([9; 32]), successor: None, until: at };
+        assert_eq!((user.open, user.tombstones, user.standing), (open, vec![stands], Standing::default()));
     }
 }

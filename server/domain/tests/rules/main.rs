@@ -5,6 +5,7 @@ mod clocks;
 mod codes;
 mod commits;
 mod fixture;
+mod new_key;
 mod outcomes;
 mod random;
 mod records;

@@ -8,7 +8,7 @@ use countersign_domain::{
     record::{InvalidRecord, decode, encode},
     standing::Standing,
     state::{Denial, Settled, SettledBy, State},
-    user::{OpenChallenge, Tombstone, UserRecord},
+    user::{OpenChallenge, Successor, Tombstone, UserRecord},
 };
 use proptest::{collection::vec, prelude::*};
 
@@ -127,8 +127,11 @@ fn users() -> impl Strategy<Value = UserRecord> {
     let open = (any::<u64>(), times(), any::<bool>()).prop_map(|(random, expires_at, is_over)| {
         OpenChallenge { id: ChallengeId::new(7, random), expires_at, is_over }
     });
-    let tombstones =
-        (any::<[u8; 32]>(), times()).prop_map(|(tag, until)| Tombstone { tag: DeviceTag(tag), until });
+    let tombstones = (any::<[u8; 32]>(), proptest::option::of((any::<[u8; 32]>(), times())), times())
+        .prop_map(|(tag, successor, until)| {
+            let successor = successor.map(|(tag, bound_at)| Successor { tag: DeviceTag(tag), bound_at });
+            Tombstone { tag: DeviceTag(tag), successor, until }
+        });
     (vec(open, 0..10), vec(tombstones, 0..10), standings())
         .prop_map(|(open, tombstones, standing)| UserRecord { open, tombstones, standing })
 }

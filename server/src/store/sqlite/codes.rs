@@ -249,7 +249,7 @@ fn revoke(
         }
     };
     let revoked_at = revoked_before.unwrap_or(now);
-    let due = TombstoneDue { factor, user: factor.user(), tag, revoked_at };
+    let due = TombstoneDue { factor, user: factor.user(), tag, successor: None, revoked_at };
     if revoked_before.is_none() {
         execute(connection, update, params![factor.to_string(), now.as_millis()])?;
         mark_due(connection, &due)?;

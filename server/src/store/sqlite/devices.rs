@@ -1,5 +1,6 @@
 //! Users' devices.
 
+mod changes;
 mod row;
 
 use std::time::Duration;
@@ -8,24 +9,25 @@ use countersign_domain::{
     UnixTime,
     challenge::DeviceTag,
     id::{DeviceId, FactorId},
+    user::Successor,
 };
 use countersign_proto::{common::PushState, statement::PushTarget};
 use rusqlite::{Connection, params};
 
-use self::row::written;
 pub(super) use self::row::{by_id, count_in_use};
 use super::{
     SqliteStore,
     admission::had_factors,
     codes::{Summary, forget_user_codes, in_use as codes_in_use, summary},
-    columns::{all, execute, optional, parsed, time},
+    columns::{all, execute, optional, optional_time, parsed, time},
     enrollments::{forget_user_enrollments, supersede_open},
     failure::Outcome,
 };
 use crate::store::{
     StoreFuture,
     devices::{
-        ChangeOutcome, DeviceRow, Devices, ProfileChange, RevokeOutcome, TombstoneDue, UserDevices, UserKey,
+        ChangeOutcome, DeviceRow, Devices, FormerKey, Goodbye, KeyChange, ProfileChange, RevokeOutcome,
+        TombstoneDue, UserDevices, UserKey,
     },
 };
 
@@ -60,14 +62,10 @@ impl Devices for SqliteStore {
                 .filter(|row| row.user == user && row.public_key == public_key && row.bound.is_some());
             let Some(row) = found else { return Ok(RevokeOutcome::NotFound) };
             let revoked_at = row.revoked_at.unwrap_or(now);
-            let due = TombstoneDue { factor: FactorId::Device(device), user: device.user(), tag, revoked_at };
             if row.revoked_at.is_none() {
-                let update = "UPDATE devices SET revoked_at = ?2 WHERE id = ?1 AND revoked_at IS NULL";
-                execute(connection, update, params![device.to_string(), now.as_millis()])?;
-                mark_due(connection, &due)?;
-                supersede_open(connection, &user, now)?;
+                end(connection, &row, tag, now)?;
             }
-            Ok(RevokeOutcome::Revoked(due))
+            Ok(RevokeOutcome::Revoked(revoked(&row, tag, revoked_at)))
         })
     }
 
@@ -87,6 +85,9 @@ impl Devices for SqliteStore {
             }
             forget_user_enrollments(connection, &user)?;
             forget_user_codes(connection, &user)?;
+            let forget = "DELETE FROM bindings WHERE device_id IN
+                (SELECT id FROM devices WHERE application_id = ?1 AND user_id = ?2)";
+            execute(connection, forget, params)?;
             let forget = "DELETE FROM devices WHERE application_id = ?1 AND user_id = ?2";
             execute(connection, forget, params)?;
             Ok(true)
@@ -95,24 +96,64 @@ impl Devices for SqliteStore {
 
     fn tombstones_due(&self) -> StoreFuture<'_, Vec<TombstoneDue>> {
         self.read("devices.tombstones_due", |connection, _| {
-            let due = "SELECT factor_id, tag, revoked_at FROM tombstones_due ORDER BY revoked_at";
+            let due = "SELECT * FROM tombstones_due ORDER BY revoked_at";
             all(connection, due, [], |row| {
-                let factor: FactorId = parsed(row, 0)?;
-                let tag = DeviceTag(row.get(1)?);
-                Ok(TombstoneDue { factor, user: factor.user(), tag, revoked_at: time(row, 2)? })
+                let factor: FactorId = parsed(row, "factor_id")?;
+                let successor: Option<[u8; 32]> = row.get("successor")?;
+                let bound_at = optional_time(row, "successor_bound_at")?;
+                Ok(TombstoneDue {
+                    factor,
+                    user: factor.user(),
+                    tag: DeviceTag(row.get("tag")?),
+                    successor: successor
+                        .zip(bound_at)
+                        .map(|(tag, bound_at)| Successor { tag: DeviceTag(tag), bound_at }),
+                    revoked_at: time(row, "revoked_at")?,
+                })
             })
         })
     }
 
-    fn tombstone_stands(&self, factor: FactorId) -> StoreFuture<'_, ()> {
+    fn tombstone_stands(&self, tag: DeviceTag) -> StoreFuture<'_, ()> {
         self.write("devices.tombstone_stands", move |connection, _| {
-            let done = "DELETE FROM tombstones_due WHERE factor_id = ?1";
-            execute(connection, done, [factor.to_string()]).map(|_| ())
+            let done = "DELETE FROM tombstones_due WHERE tag = ?1";
+            execute(connection, done, [tag.0]).map(|_| ())
         })
     }
 
     fn change_profile(&self, change: ProfileChange) -> StoreFuture<'_, ChangeOutcome> {
-        self.write("devices.change_profile", move |connection, now| change_profile(connection, &change, now))
+        self.write("devices.change_profile", move |connection, now| {
+            changes::profile(connection, &change, now)
+        })
+    }
+
+    fn replace_key(&self, change: KeyChange) -> StoreFuture<'_, ChangeOutcome> {
+        self.write("devices.replace_key", move |connection, now| changes::key(connection, &change, now))
+    }
+
+    fn take_leave(&self, goodbye: Goodbye) -> StoreFuture<'_, ChangeOutcome> {
+        self.write("devices.take_leave", move |connection, now| changes::goodbye(connection, &goodbye, now))
+    }
+
+    fn ended_by(
+        &self,
+        device: DeviceId,
+        public_key: [u8; 32],
+        payload_sha256: [u8; 32],
+    ) -> StoreFuture<'_, Option<DeviceRow>> {
+        self.read("devices.ended_by", move |connection, now| {
+            changes::ended_by(connection, device, public_key, payload_sha256, now)
+        })
+    }
+
+    fn former_keys(&self, device: DeviceId) -> StoreFuture<'_, Vec<FormerKey>> {
+        self.read("devices.former_keys", move |connection, _| {
+            let former =
+                "SELECT public_key, binding FROM bindings WHERE device_id = ?1 ORDER BY sequence DESC";
+            all(connection, former, [device.to_string()], |row| {
+                Ok(FormerKey { public_key: row.get(0)?, binding: row.get(1)? })
+            })
+        })
     }
 
     fn target_gone(
@@ -175,61 +216,38 @@ fn is_seen_before(connection: &Connection, device: DeviceId, hour: UnixTime) -> 
     Ok(optional(connection, older, params, |_| Ok(()))?.is_some())
 }
 
+/// A device is in use no more: its tombstone is due, and the user's open enrolments end.
+fn end(connection: &Connection, row: &DeviceRow, tag: DeviceTag, now: UnixTime) -> Outcome<()> {
+    let update = "UPDATE devices SET revoked_at = ?2 WHERE id = ?1 AND revoked_at IS NULL";
+    execute(connection, update, params![row.id.to_string(), now.as_millis()])?;
+    mark_due(connection, &revoked(row, tag, now))?;
+    supersede_open(connection, &row.user, now)
+}
+
+fn revoked(row: &DeviceRow, tag: DeviceTag, revoked_at: UnixTime) -> TombstoneDue {
+    let factor = FactorId::Device(row.id);
+    TombstoneDue { factor, user: row.id.user(), tag, successor: None, revoked_at }
+}
+
+/// A revocation takes the place of a change of key.
 pub(super) fn mark_due(connection: &Connection, due: &TombstoneDue) -> Outcome<()> {
-    let insert = "INSERT INTO tombstones_due (factor_id, tag, revoked_at) VALUES (?1, ?2, ?3)
-        ON CONFLICT (factor_id) DO NOTHING";
-    let params = params![due.factor.to_string(), due.tag.0, due.revoked_at.as_millis()];
+    let insert = "INSERT INTO tombstones_due (tag, factor_id, successor, successor_bound_at, revoked_at)
+        VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (tag) DO UPDATE
+        SET successor = NULL, successor_bound_at = NULL WHERE excluded.successor IS NULL";
+    let successor = due.successor.as_ref();
+    let params = params![
+        due.tag.0,
+        due.factor.to_string(),
+        successor.map(|successor| successor.tag.0),
+        successor.map(|successor| successor.bound_at.as_millis()),
+        due.revoked_at.as_millis()
+    ];
     execute(connection, insert, params).map(|_| ())
 }
 
-fn change_profile(connection: &Connection, change: &ProfileChange, now: UnixTime) -> Outcome<ChangeOutcome> {
-    let found = by_id(connection, change.device)?
-        .filter(|row| row.public_key == change.public_key && row.revoked_at.is_none());
-    let Some(mut row) = found else { return Ok(ChangeOutcome::NotFound) };
-    // Compared here rather than in SQL, whose integers have a sign.
-    if change.sequence <= row.sequence {
-        let last = "SELECT change_sha256 FROM devices WHERE id = ?1";
-        let id = change.device.to_string();
-        let last = optional(connection, last, [id], |row| Ok(row.get::<_, Option<[u8; 32]>>(0)?))?;
-        let is_repeated = change.sequence == row.sequence && last == Some(Some(change.payload_sha256));
-        let outcome =
-            if is_repeated { ChangeOutcome::Changed(Box::new(row)) } else { ChangeOutcome::SequenceUsed };
-        return Ok(outcome);
-    }
-    apply(change, &mut row);
-    let update = "UPDATE devices SET name = ?2, push_target = ?3, push_state = ?4, app_version = ?5,
-        locale = ?6, change_sequence = ?7, change_sha256 = ?8,
-        push_target_at = coalesce(?9, push_target_at) WHERE id = ?1";
-    let params = params![
-        row.id.to_string(),
-        row.name,
-        row.push_target.as_ref().map(written).transpose()?,
-        row.push_state.as_str_name(),
-        row.app_version,
-        row.locale,
-        row.sequence.cast_signed(),
-        change.payload_sha256,
-        change.profile.push_target.is_some().then_some(now.as_millis()),
-    ];
-    execute(connection, update, params)?;
-    Ok(ChangeOutcome::Changed(Box::new(row)))
-}
-
-fn apply(change: &ProfileChange, row: &mut DeviceRow) {
-    let profile = change.profile.clone();
-    row.sequence = change.sequence;
-    if let Some(name) = profile.device_name {
-        row.name = name;
-    }
-    if let Some(target) = profile.push_target {
-        // A target that is nowhere: the device pulls from now on.
-        row.push_target = Some(target).filter(|target| target.target.is_some());
-        row.push_state = if row.push_target.is_some() { PushState::Ok } else { PushState::None };
-    }
-    if let Some(app_version) = profile.app_version {
-        row.app_version = app_version;
-    }
-    if let Some(locale) = profile.locale {
-        row.locale = locale;
-    }
+/// Whether the key is a device's, or ever was.
+pub(super) fn is_key_known(connection: &Connection, public_key: [u8; 32]) -> Outcome<bool> {
+    let known = "SELECT 1 FROM devices WHERE public_key = ?1
+        UNION ALL SELECT 1 FROM bindings WHERE public_key = ?1";
+    Ok(optional(connection, known, [public_key], |_| Ok(()))?.is_some())
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use countersign::{foundation::Foundation, store::Applications as _};
 use countersign_proto::{
     common::{ChallengeState, ErrorReason},
     device::SubscribeRequest,
@@ -107,4 +108,21 @@ async fn a_callers_own_time_limit_ends_his_stream() {
         }
     };
     assert_eq!(ended.code(), Code::DeadlineExceeded, "{ended:?}");
+}
+
+#[tokio::test]
+async fn a_watch_ends_when_the_api_key_that_opened_it_is_revoked() {
+    let world = World::start().await;
+    let backend = world.backend("Shop").await;
+    world.enroll_by_hand(&backend, "anna", 1).await;
+    let challenge = backend.create("anna", "attempt-1").await.0;
+    let mut changes = backend.watch(&challenge.challenge_id).await.expect("its own");
+    assert_eq!(soon(changes.next()).await.expect("no refusal"), Some(challenge));
+    let application = backend.application_id.parse().expect("an id");
+    let key_id = backend.api_key.split('_').nth(1).expect("its id").to_owned();
+    let Foundation { store, .. } = world.foundation();
+    assert_eq!(store.remove_key(application, key_id).await, Ok(true));
+    world.clock.asleep_until(at(25)).await;
+    world.clock.set(at(25));
+    refused(soon(changes.next()).await, ErrorReason::CredentialInvalid);
 }

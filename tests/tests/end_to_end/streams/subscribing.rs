@@ -135,8 +135,11 @@ async fn a_slow_reader_is_told_the_newest_state_and_next_to_nothing_of_what_was_
         != DeliveryState::Fetched
     {}
     for attempt in 1..20 {
+        // Nobody answers, and yet each is announced.
+        backend.unlock("anna").await;
         backend.create("anna", &format!("attempt-{attempt}")).await;
     }
+    backend.unlock("anna").await;
     let last = backend.create("anna", "attempt-20").await.0.challenge_id;
     let (mut is_settled, mut heard) = (false, 0);
     loop {

@@ -12,7 +12,8 @@ use countersign_proto::{
     link::PairingLink,
     statement::{
         CallStatement, DecisionStatement, DeviceChangeStatement, DeviceProfile, EnrollmentStatement,
-        Envelope, PublicKey, Signature, UserVerification, Verdict, device_change_statement::Change,
+        Envelope, PublicKey, Signature, UserVerification, Verdict,
+        device_change_statement::{Change, Unenroll},
     },
     statement_form::Statement,
     time::UnixTime,
@@ -234,12 +235,42 @@ impl ByHand {
 
     /// What it tells of itself.
     pub(crate) fn change(&self, sequence: u64, profile: DeviceProfile) -> DeviceChangeStatement {
+        self.change_of(sequence, Change::Profile(profile))
+    }
+
+    fn change_of(&self, sequence: u64, change: Change) -> DeviceChangeStatement {
         DeviceChangeStatement {
             server_id: self.server_id.clone(),
             device_id: self.device_id.clone(),
             sequence,
-            change: Some(Change::Profile(profile)),
+            change: Some(change),
         }
+    }
+
+    /// The same device with the key whose 32 bytes are `seed`.
+    pub(crate) fn with_key(&self, seed: u8) -> Self {
+        Self { key: SigningKey::from_bytes(&[seed; 32]), ..self.clone() }
+    }
+
+    /// The word that the key of `next` takes over.
+    pub(crate) fn handing_over(&self, sequence: u64, next: &Self) -> DeviceChangeStatement {
+        self.change_of(sequence, Change::NewKey(public(&next.key)))
+    }
+
+    /// Hands over to the key of `next`.
+    pub(crate) async fn hand_over(&self, sequence: u64, next: &Self) -> Result<Account, Status> {
+        let change = self.handing_over(sequence, next);
+        let change = Some(envelope::sign_with_both(&change, &self.key, &next.key));
+        let request = ChangeDeviceRequest { public_key: Some(public(&self.key)), change };
+        Ok(self.client.clone().change_device(request).await?.into_inner().account.expect("an account"))
+    }
+
+    /// Says goodbye. Nothing is told of the account any more.
+    pub(crate) async fn unenroll(&self, sequence: u64) -> Result<(), Status> {
+        let change = Some(self.sign(&self.change_of(sequence, Change::Unenroll(Unenroll {}))));
+        let request = ChangeDeviceRequest { public_key: Some(public(&self.key)), change };
+        assert_eq!(self.client.clone().change_device(request).await?.into_inner().account, None);
+        Ok(())
     }
 
     pub(crate) async fn send_change(&self, change: &DeviceChangeStatement) -> Result<Account, Status> {

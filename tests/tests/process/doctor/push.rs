@@ -4,7 +4,7 @@ use countersign::{
     clock::{Clock as _, SystemClock},
     doctor::Severity::{Problem, Warning},
 };
-use countersign_fakes::apns::ApnsStandIn;
+use countersign_fakes::{apns::ApnsStandIn, fcm::FcmStandIn};
 use countersign_proto::statement::{DeviceProfile, PushTarget, push_target};
 
 use super::{Patient, assert_one};
@@ -85,5 +85,45 @@ async fn devices_whose_topic_is_configured_no_more_are_counted() {
     assert_one(&findings, "push", Warning, what, "add \"org.example.login\" to apns.topics");
     patient.configure("");
     patient.one("push", Warning, what, "apns.topics").await;
+    server.stop().await;
+}
+
+fn fcm_section(patient: &Patient, google: &FcmStandIn) -> String {
+    let account = patient.write("fcm.json", &google.service_account().to_string());
+    let ca_file = patient.write("fcm-ca.pem", google.ca_pem());
+    let base_url = google.base_url();
+    format!("[fcm]\nservice_account_file = {account:?}\nbase_url = {base_url:?}\nca_file = {ca_file:?}\n")
+}
+
+#[tokio::test]
+async fn a_service_account_that_google_does_not_know_is_told() {
+    let patient = Patient::new("").await;
+    let now = || SystemClock.now().as_seconds();
+    let google = FcmStandIn::start(now).await.expect("a port is free");
+    patient.configure(&fcm_section(&patient, &google));
+    assert_eq!(patient.findings().await, []);
+    google.next_token_request().await;
+
+    // Two hours behind, its assertion is from the future there.
+    let behind = FcmStandIn::start(move || now() - 7200).await.expect("a port is free");
+    patient.configure(&fcm_section(&patient, &behind));
+    patient.one("push", Problem, "Google gives no access token for FCM: ", "service account").await;
+}
+
+#[tokio::test]
+async fn devices_of_a_provider_that_is_configured_no_more_are_counted() {
+    let patient = Patient::new("").await;
+    let google = FcmStandIn::start(|| SystemClock.now().as_seconds()).await.expect("a port is free");
+    patient.configure(&fcm_section(&patient, &google));
+    let server = patient.place.serve().await;
+    let backend = Application::create(&patient.place, "Bank").await.connect(server.address).await;
+    let device = backend.enroll("anna").await.expect("it is enrolled");
+    let registration_token = format!("{}:APA91b{}", "c".repeat(22), "x".repeat(134));
+    let fcm = push_target::Fcm { registration_token };
+    let target = PushTarget { target: Some(push_target::Target::Fcm(fcm)) };
+    let profile = DeviceProfile { push_target: Some(target), ..DeviceProfile::default() };
+    device.account.change_profile(profile).await.expect("a good target");
+    patient.configure("");
+    patient.one("push", Warning, "1 devices are to be woken through FCM", "fcm.service_account_file").await;
     server.stop().await;
 }

@@ -1,19 +1,33 @@
 //! What is signed while a device comes into use, and by it afterwards.
 
-use countersign_proto::statement::{
-    DeviceChangeStatement, DeviceProfile, PublicKey, PushTarget,
-    device_change_statement::Change,
-    push_target::{Apns, Fcm, Target},
+use countersign_proto::{
+    envelope::EnvelopeFault,
+    key::KeyFault,
+    statement::{
+        DeviceChangeStatement, DeviceProfile, PublicKey, PushTarget,
+        device_change_statement::{Change, Unenroll},
+        push_target::{Apns, Fcm, Target},
+    },
 };
 
-use super::{StatementCase, Table};
-use crate::fixture::{Login, at, call, device_change, enrollment, offer, server_key};
+use super::{super::Fault, StatementCase, Table};
+use crate::fixture::{Login, at, call, device_change, enrollment, offer, public, server_key};
 
 pub(super) fn cases() -> Vec<StatementCase> {
-    [server_keys(), offers(), enrollments(), bindings(), calls(), changes(), profiles(), push_targets()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        server_keys(),
+        offers(),
+        enrollments(),
+        bindings(),
+        calls(),
+        changes(),
+        new_keys(),
+        profiles(),
+        push_targets(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 /// The identity: signatures that anybody can make verify under it.
@@ -124,11 +138,40 @@ fn changes() -> Vec<StatementCase> {
         .cases
 }
 
+fn new_keys() -> Vec<StatementCase> {
+    let new_key = |key| DeviceChangeStatement { change: Some(Change::NewKey(key)), ..device_change() };
+    let goodbye = DeviceChangeStatement { change: Some(Change::Unenroll(Unenroll {})), ..device_change() };
+    let mut cases =
+        Table::of_two("a new key", new_key(public("second-device").to_wire()), "device", "second-device")
+            .refuses_envelope(
+                "a new key that the old one alone signed",
+                EnvelopeFault::SignatureCount(1),
+                |e| {
+                    e.signatures.truncate(1);
+                },
+            )
+            .refuses_envelope("a new key, which signed first", EnvelopeFault::KeyId, |e| {
+                e.signatures.reverse()
+            })
+            .refuses_envelope("a new key that did not sign", EnvelopeFault::Signature, |e| {
+                e.signatures[1].sig[0] ^= 1;
+            })
+            .with(
+                "DeviceChangeStatement: a weak new key".to_owned(),
+                Some(Fault::Is(EnvelopeFault::NewKey(KeyFault::Weak))),
+                |s| s.change = Some(Change::NewKey(weak())),
+            )
+            .refuses("sequence", "zero with a new key", |s| s.sequence = 0)
+            .cases;
+    cases.extend(Table::new("goodbye", goodbye, "device").cases);
+    cases
+}
+
 /// Changes the profile.
 fn profile(change: impl Fn(&mut DeviceProfile)) -> impl Fn(&mut DeviceChangeStatement) {
     move |statement| match &mut statement.change {
         Some(Change::Profile(profile)) => change(profile),
-        None => panic!("the fixture has a profile"),
+        _ => panic!("the fixture has a profile"),
     }
 }
 

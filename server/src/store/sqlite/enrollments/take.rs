@@ -17,8 +17,8 @@ use crate::store::{
     enrollments::{EnrollmentRow, MAX_DEVICES, TakeOutcome, Taking},
     sqlite::{
         codes::insert_totp,
-        columns::{execute, optional},
-        devices::count_in_use,
+        columns::execute,
+        devices::{count_in_use, is_key_known},
         failure::{Failure, Outcome},
     },
 };
@@ -55,8 +55,7 @@ fn refusal(connection: &Connection, row: &EnrollmentRow, taking: &Taking) -> Out
     if row.state != State::Pending {
         return Ok(Some(TakeOutcome::NotFound));
     }
-    let known = "SELECT 1 FROM devices WHERE public_key = ?1";
-    if optional(connection, known, [taking.public_key], |_| Ok(()))?.is_some() {
+    if is_key_known(connection, taking.public_key)? {
         return Ok(Some(TakeOutcome::KeyKnown));
     }
     let is_full = count_in_use(connection, &row.user)? >= MAX_DEVICES;

@@ -62,10 +62,23 @@ CREATE TABLE user_standings (
 ) STRICT;
 
 CREATE TABLE tombstones_due (
-    factor_id  TEXT NOT NULL PRIMARY KEY,           -- dev_..., otp_..., rec_...
-    tag        BLOB NOT NULL CHECK (length(tag) = 32),
-    revoked_at INTEGER NOT NULL
+    tag                BLOB NOT NULL PRIMARY KEY CHECK (length(tag) = 32),
+    factor_id          TEXT NOT NULL,               -- dev_..., otp_..., rec_...
+    successor          BLOB CHECK (length(successor) = 32),    -- the tag of the key that took over
+    successor_bound_at INTEGER,
+    revoked_at         INTEGER NOT NULL
 ) STRICT;
+
+CREATE TABLE bindings (
+    sequence    INTEGER PRIMARY KEY,                -- in the order in which they were replaced
+    device_id   TEXT NOT NULL REFERENCES devices (id),
+    public_key  BLOB NOT NULL UNIQUE CHECK (length(public_key) = 32),
+    bound_at    INTEGER NOT NULL,
+    binding     BLOB NOT NULL,                      -- the signed BindingStatement
+    replaced_at INTEGER NOT NULL,
+    replaced_by BLOB NOT NULL CHECK (length(replaced_by) = 32)  -- SHA-256 of what brought the next key
+) STRICT;
+CREATE INDEX bindings_of_device ON bindings (device_id);
 
 CREATE TABLE enrollments (
     sequence       INTEGER PRIMARY KEY,             -- in the order in which they began
