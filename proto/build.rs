@@ -24,6 +24,7 @@ const SECRET: &[&str] = &[
     ".countersign.login.v1.CreateChallengeResponse",
     ".countersign.login.v1.IssueRecoveryCodeResponse",
     ".countersign.login.v1.StartEnrollmentResponse",
+    ".countersign.login.v1.VerifyCodeRequest",
     ".countersign.statement.v1.DecisionStatement",
     ".countersign.statement.v1.Envelope",
     ".countersign.statement.v1.PushTarget.Apns",

@@ -6,7 +6,8 @@ use std::fmt;
 use crate::{
     device::{EnrollRequest, EnrollResponse, GetOfferRequest, TotpSecret},
     login::{
-        ConfirmEnrollmentRequest, CreateChallengeResponse, IssueRecoveryCodeResponse, StartEnrollmentResponse,
+        ConfirmEnrollmentRequest, CreateChallengeResponse, IssueRecoveryCodeResponse,
+        StartEnrollmentResponse, VerifyCodeRequest,
     },
     statement::{
         DecisionStatement, Envelope,
@@ -36,6 +37,7 @@ debug_without_secrets!(TotpSecret { algorithm, digits, period } secret { secret 
 debug_without_secrets!(StartEnrollmentResponse { enrollment } secret { uri, qr_svg, setup_key });
 debug_without_secrets!(IssueRecoveryCodeResponse {} secret { recovery_code, text });
 debug_without_secrets!(ConfirmEnrollmentRequest { enrollment_id } secret { code });
+debug_without_secrets!(VerifyCodeRequest { challenge_id, factor_type } secret { code });
 debug_without_secrets!(CreateChallengeResponse { outcome } secret { match_code });
 debug_without_secrets!(Apns { topic, sandbox } secret { device_token });
 debug_without_secrets!(Fcm {} secret { registration_token });
@@ -67,6 +69,7 @@ mod tests {
                 }
             ),
             format!("{:?}", ConfirmEnrollmentRequest { code: secret(), ..Default::default() }),
+            format!("{:?}", VerifyCodeRequest { code: secret(), ..Default::default() }),
             format!("{:?}", CreateChallengeResponse { match_code: secret(), ..Default::default() }),
             format!("{:?}", Apns { device_token: secret(), topic: "org.example".into(), sandbox: true }),
             format!("{:?}", Fcm { registration_token: secret() }),
@@ -79,6 +82,6 @@ mod tests {
             assert!(line.contains("[REDACTED]"), "{line}");
             assert!(!line.contains("c0ffee") && !line.contains(&format!("{payload:?}")), "{line}");
         }
-        assert_eq!(printed[6], "Apns { topic: \"org.example\", sandbox: true, device_token: [REDACTED] }");
+        assert_eq!(printed[7], "Apns { topic: \"org.example\", sandbox: true, device_token: [REDACTED] }");
     }
 }

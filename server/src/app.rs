@@ -335,6 +335,7 @@ async fn core(
         delivery_waiters,
         device_streams: DeviceStreams::new(streams_per_device),
         turns_to_read_again: Semaphore::new(TURNS_TO_READ_AGAIN),
+        turns_of_streams: Semaphore::new(TURNS_TO_READ_AGAIN),
         enrollment_waiters: Arc::default(),
         dispatcher,
         tasks: Tasks::default(),

@@ -8,7 +8,7 @@ use std::time::Duration;
 use countersign_domain::{
     UnixTime,
     challenge::{ChallengeRecord, REDEEM_WITHIN},
-    id::ChallengeId,
+    id::{ChallengeId, FactorId},
     operation::Redeem,
     state::State,
 };
@@ -42,13 +42,13 @@ const USED: Refusal = Refusal::StepUpRequired(
 );
 
 /// The challenge of an authorization, if it is good; whether it has been used is left to the transaction that
-/// uses it up. `None`: there is none.
+/// uses it up, as is whether the factor that approved it is still in force then. `None`: there is none.
 pub async fn verified(
     core: &Core,
     application: &Application,
     user: &UserKey,
     authorization: Option<Authorization>,
-) -> Result<Option<ChallengeId>, Refusal> {
+) -> Result<Option<(ChallengeId, FactorId)>, Refusal> {
     let Some(Authorization { challenge_id, attempt_id }) = authorization else { return Ok(None) };
     let id: ChallengeId = challenge_id.parse().map_err(|_| NOT_GOOD)?;
     let challenge = core.challenges.view(id).await?.ok_or(NOT_GOOD)?;
@@ -72,7 +72,8 @@ pub async fn verified(
     if !may_change_factors(&verified) || core.clock.now() >= settled_at.plus(REDEEM_WITHIN + GOOD_FOR) {
         return Err(NOT_GOOD);
     }
-    Ok(Some(id))
+    let approved_by = verified.settlement.factor_id.parse().map_err(|_| NOT_GOOD)?;
+    Ok(Some((id, approved_by)))
 }
 
 /// Why a factor cannot be added with this authorization, or without one.

@@ -79,6 +79,8 @@ pub struct Core {
     pub device_streams: Arc<DeviceStreams>,
     /// Of those who wait for a challenge, so many read it again at a time.
     pub turns_to_read_again: Semaphore,
+    /// Of the streams, so many read again at a time: there may be far more of them.
+    pub turns_of_streams: Semaphore,
     /// Who waits for an enrolment.
     pub enrollment_waiters: Arc<Waiters<EnrollmentId>>,
     /// Wakes devices.

@@ -1,4 +1,5 @@
-//! `countersign demo`: logins that are approved, denied and left to expire, on a server of their own.
+//! `countersign demo`: logins that are approved, denied and left to expire, and days on which no push arrives, on a
+//! server of their own.
 //!
 //! Everything is real but Apple and Google: the server, its store in a temporary directory, the agent library as
 //! phone and tablet, TLS and HTTP/2 to stand-ins for APNs and FCM. Where nobody can be asked it answers by itself, and fails unless
@@ -8,11 +9,15 @@
 
 mod afterwards;
 mod backend;
+mod blocked;
 mod columns;
 mod enrollment;
 mod error;
+mod further_factor;
 mod installation;
 mod login;
+mod lost_phone;
+mod offline;
 mod phone;
 mod plan;
 mod proof;
@@ -100,13 +105,18 @@ impl Demo {
         let phone = enrollment::play(terminal, &mut backend, new_phone, &traffic).await?;
 
         let backend = &mut backend;
-        let mut players = Players { terminal, backend, phone: &phone, apple, traffic: &traffic };
+        let mut players = Players { terminal, backend, phone, apple, traffic: &traffic };
         let (mut first, mut receipt) = (None, None);
         for plan in Plan::ALL {
             let played = players.play(plan, first.as_ref()).await?;
             receipt = receipt.or(played.receipt);
             first.get_or_insert(played.shown);
         }
+        players.play_offline().await?;
+        let paper = players.play_recovery_code().await?;
+        let new_phone =
+            NewPhone::open(Model::NewPhone, &installation.new_phone_directory(), traffic.clone())?;
+        players.play_lost_phone(new_phone, &paper).await?;
         let tablet = NewPhone::open(Model::Tablet, &installation.tablet_directory(), traffic.clone())?;
         players.play_on_two(tablet, google).await?;
         let receipts = match &receipt {

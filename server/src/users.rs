@@ -8,7 +8,7 @@ use std::sync::Arc;
 use countersign_domain::{
     UnixTime,
     id::{DeviceId, FactorId},
-    operation::{Cancel, ReplaceKey, RevokeDevice, Stand},
+    operation::{Cancel, ReplaceKey, RevokeDevice, Stand, Unlock},
 };
 use countersign_proto::login::{self, GetUserResponse};
 
@@ -177,7 +177,7 @@ async fn delete(core: &Core, application: &Application, user: UserKey) -> Result
                 core.announce(&challenge);
             }
         }
-        holds::lift(core, user).await?;
+        core.challenges.update(Unlock { user: tag }).await?;
         return Ok(());
     }
     Err(Refusal::StoreUnavailable)

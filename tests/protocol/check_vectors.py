@@ -281,6 +281,7 @@ TEXTS = {"application_name": text(1, 128), "account_name": text(0, 128), "device
          "app_version": text(0, 32), "label": text(1, 36), "value": text(1, 256),
          "topic": re.compile("[A-Za-z0-9._-]{1,128}").fullmatch,
          "device_token": re.compile("[0-9A-Fa-f]{8,256}").fullmatch,
+         "registration_token": re.compile("[0-9A-Za-z:_-]{22,4096}").fullmatch,
          "locale": locale, "user_id": lambda v: 1 <= len(v.encode()) <= 256,
          "match_code": lambda v: True}  # Its form is the challenge's to say.
 

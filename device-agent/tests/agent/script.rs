@@ -53,7 +53,7 @@ pub(crate) struct Script {
     pub(crate) offer_signed_by: ServerKey,
     pub(crate) present_key: ServerKey,
     pub(crate) account: Account,
-    /// The device that the answer to GetAccount speaks of instead.
+    /// The device that the answer to `GetAccount` speaks of instead.
     pub(crate) other_device: Option<String>,
     /// What a new device makes codes of.
     pub(crate) totp: Option<TotpSecret>,

@@ -185,6 +185,7 @@ async fn settle(core: &Core, decide: Decide) -> Result<RespondResponse, Refusal>
         tracing::info!(
             challenge.id = %challenge.id,
             challenge.state = challenge.state.to_wire().as_str_name(),
+            challenge.denial_reason = challenge.state.denial_to_wire().as_str_name(),
             device.id = %device,
             "a device settled a challenge"
         );

@@ -133,7 +133,7 @@ impl Subscription {
     /// revocation ends the stream.
     async fn read(&mut self) -> Result<Option<device::Challenge>, Refusal> {
         let core = Arc::clone(&self.approval.0);
-        let _turn = core.turns_to_read_again.acquire().await;
+        let _turn = core.turns_of_streams.acquire().await;
         self.woken = Box::pin(self.registration.woken_owned());
         core.device_with_key(self.caller.device, self.caller.key).await?;
         let open = core.challenges.open(self.caller.device.user()).await?;

@@ -49,6 +49,7 @@ pub(super) struct Create {
 #[derive(Args, Debug)]
 #[command(after_help = "Fields: challenge_lifetime (5s to 600s), match_code_digits (2 to 6), \
     match_code_optional, user_verification_required, enrollment_confirmation (true or false), \
+    allowed_factors (all, or some of device, totp, recovery_code with commas between), \
     max_pending_challenges (1 to 10), totp_digits (6 or 8), totp_algorithm (SHA1, SHA256 or SHA512), \
     profile (none or nist-sp-800-63b-4).")]
 pub(super) struct Set {

@@ -62,7 +62,7 @@ fn agent(afterwards: &Afterwards<'_>) -> String {
         Some(path) => relative(&path),
         None => "cargo run --release -p countersign-agent --".to_owned(),
     };
-    format!("{agent} --state-dir {}", afterwards.installation.phone_directory().display())
+    format!("{agent} --state-dir {}", afterwards.installation.new_phone_directory().display())
 }
 
 /// This very program.

@@ -1,15 +1,18 @@
 //! The login backend: what a web shop's own server would call, and nothing else.
 
+mod users;
+
 use std::time::Duration;
 
 use countersign_proto::{
-    common::{ChallengeState, FactorType},
+    common::ChallengeState,
     login::{
-        AwaitChallengeRequest, Challenge, ConfirmEnrollmentRequest, CreateChallengeRequest, EnrollmentState,
-        LoginSource, RedeemChallengeRequest, RedeemChallengeResponse, StartEnrollmentRequest,
+        AwaitChallengeRequest, CancelChallengeRequest, Challenge, CodeResult, CreateChallengeRequest,
+        LoginSource, RedeemChallengeRequest, RedeemChallengeResponse, VerifyCodeRequest,
         create_challenge_response::Outcome, login_service_client::LoginServiceClient,
         user_service_client::UserServiceClient,
     },
+    statement::Purpose,
 };
 use secrecy::{ExposeSecret as _, SecretString};
 use tonic::{
@@ -26,8 +29,6 @@ use super::{
 
 /// Who logs in.
 pub(super) const USER: &str = "anna";
-/// What the phone knows her account by.
-const ACCOUNT: &str = "anna@example.org";
 
 type Connection = InterceptedService<Watched, Bearer>;
 
@@ -74,31 +75,6 @@ impl Backend {
         })
     }
 
-    /// Begins an enrolment: its id, and the pairing link that the page shows as a QR code.
-    pub(super) async fn start_enrollment(&mut self) -> Result<(String, String), DemoError> {
-        let request = StartEnrollmentRequest {
-            user_id: USER.to_owned(),
-            r#type: FactorType::Device.into(),
-            account_name: ACCOUNT.to_owned(),
-            authorization: None,
-        };
-        let started = self.users.start_enrollment(request).await?.into_inner();
-        let enrollment = started.enrollment.ok_or(DemoError::Incomplete("enrolment"))?;
-        Ok((enrollment.enrollment_id, started.uri))
-    }
-
-    /// The code that was typed on the page with the QR code.
-    pub(super) async fn confirm(
-        &mut self,
-        enrollment_id: &str,
-        code: &str,
-    ) -> Result<EnrollmentState, Status> {
-        let request =
-            ConfirmEnrollmentRequest { enrollment_id: enrollment_id.to_owned(), code: code.to_owned() };
-        let confirmed = self.users.confirm_enrollment(request).await?.into_inner();
-        Ok(confirmed.enrollment.unwrap_or_default().state())
-    }
-
     /// Asks for a login to be approved. `lifetime`: none for what the policy says.
     pub(super) async fn ask(
         &mut self,
@@ -113,6 +89,26 @@ impl Backend {
             lifetime: lifetime.map(Into::into),
             ..CreateChallengeRequest::default()
         };
+        self.create(request).await
+    }
+
+    /// Asks for an approval to add a factor.
+    pub(super) async fn ask_to_manage(
+        &mut self,
+        attempt_id: &str,
+        source: LoginSource,
+    ) -> Result<Asked, DemoError> {
+        let request = CreateChallengeRequest {
+            user_id: USER.to_owned(),
+            attempt_id: attempt_id.to_owned(),
+            purpose: Purpose::ManageFactors.into(),
+            source: Some(source),
+            ..CreateChallengeRequest::default()
+        };
+        self.create(request).await
+    }
+
+    async fn create(&mut self, request: CreateChallengeRequest) -> Result<Asked, DemoError> {
         let created = self.login.create_challenge(request).await?.into_inner();
         match created.outcome {
             Some(Outcome::Challenge(challenge)) => Ok(Asked { challenge, match_code: created.match_code }),
@@ -132,9 +128,42 @@ impl Backend {
         }
     }
 
-    /// Uses the approval up. Only its OK lets anybody in.
+    /// Withdraws a challenge.
+    pub(super) async fn cancel(&mut self, challenge_id: &str) -> Result<(), DemoError> {
+        let request = CancelChallengeRequest { challenge_id: challenge_id.to_owned() };
+        self.login.cancel_challenge(request).await?;
+        Ok(())
+    }
+
+    /// Tries a code that was typed on the login page: what it was, and the challenge as it is now.
+    pub(super) async fn verify_code(
+        &mut self,
+        challenge_id: &str,
+        code: &str,
+    ) -> Result<(CodeResult, Challenge), DemoError> {
+        let request = VerifyCodeRequest {
+            challenge_id: challenge_id.to_owned(),
+            code: code.to_owned(),
+            ..VerifyCodeRequest::default()
+        };
+        let verified = self.login.verify_code(request).await?.into_inner();
+        let result = verified.result();
+        Ok((result, verified.challenge.ok_or(DemoError::Incomplete("challenge"))?))
+    }
+
+    /// Uses the approval of a login up. Only its OK lets anybody in.
     pub(super) async fn redeem(
         &mut self,
+        challenge_id: &str,
+        attempt_id: &str,
+    ) -> Result<RedeemChallengeResponse, Status> {
+        self.redeem_for(Purpose::Login, challenge_id, attempt_id).await
+    }
+
+    /// Uses an approval up for what was asked.
+    pub(super) async fn redeem_for(
+        &mut self,
+        purpose: Purpose,
         challenge_id: &str,
         attempt_id: &str,
     ) -> Result<RedeemChallengeResponse, Status> {
@@ -142,7 +171,7 @@ impl Backend {
             challenge_id: challenge_id.to_owned(),
             user_id: USER.to_owned(),
             attempt_id: attempt_id.to_owned(),
-            ..RedeemChallengeRequest::default()
+            purpose: purpose.into(),
         };
         Ok(self.login.redeem_challenge(request).await?.into_inner())
     }

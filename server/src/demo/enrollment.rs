@@ -22,7 +22,7 @@ pub(super) async fn play(
 ) -> Result<Phone, DemoError> {
     terminal.heading("A phone is enrolled");
     loop {
-        let (enrollment_id, link) = backend.start_enrollment().await?;
+        let (enrollment_id, link) = backend.start_enrollment(None).await?;
         let offer = new_phone.scan(&link).await?;
         show_offer(terminal, &link, &offer);
         terminal.wire(traffic);

@@ -61,6 +61,11 @@ impl Installation {
         self.directory.path().join("phone")
     }
 
+    /// The keys of the phone that takes the lost one's place.
+    pub(super) fn new_phone_directory(&self) -> PathBuf {
+        self.directory.path().join("new-phone")
+    }
+
     /// The tablet's keys.
     pub(super) fn tablet_directory(&self) -> PathBuf {
         self.directory.path().join("tablet")
@@ -99,7 +104,7 @@ fn configuration(
         Ok::<_, DemoError>(path)
     };
     let key = apple.signing_key();
-    let settings = json!({
+    let mut settings = json!({
         "server": { "listen": "127.0.0.1:0", "data_dir": directory.join("data") },
         "apns": {
             "private_key_file": write("apns.p8", &key.private_key_pem)?,
@@ -116,12 +121,13 @@ fn configuration(
             "ca_file": write("fcm-ca.pem", google.ca_pem())?,
         },
         "log": { "filter": filter },
-        "redis": {
-            "url": redis.unwrap_or_default(),
-            // Not a real installation's keys. They end by themselves within the hour.
-            "key_prefix": format!("countersign-demo-{}:", HEXLOWER.encode(&random::bytes::<4>(&SystemRandom))),
-        },
     });
+    if let Some(url) = redis {
+        // Not a real installation's keys. They end by themselves: within the hour, and the
+        // one that remembers Anna's wrong match code within 400 days.
+        let key_prefix = format!("countersign-demo-{}:", HEXLOWER.encode(&random::bytes::<4>(&SystemRandom)));
+        settings["redis"] = json!({ "url": url, "key_prefix": key_prefix });
+    }
     let settings = toml::to_string(&settings).expect("tables of texts can be written as TOML");
     let file = write("countersign.toml", &settings)?;
     Ok(config::load(Some(&file), [], Overrides::default())?)

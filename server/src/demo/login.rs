@@ -26,7 +26,7 @@ use crate::clock::{Clock as _, SystemClock};
 pub(super) struct Players<'a> {
     pub(super) terminal: &'a mut Terminal,
     pub(super) backend: &'a mut Backend,
-    pub(super) phone: &'a Phone,
+    pub(super) phone: Phone,
     pub(super) apple: &'a StandIn,
     pub(super) traffic: &'a Traffic,
 }
@@ -57,7 +57,7 @@ impl Players<'_> {
         let asked = self.backend.ask(plan.attempt_id(), plan.source(), plan.lifetime()).await?;
         let challenge_id = asked.challenge.challenge_id.clone();
         let waiting = tokio::spawn(self.backend.clone().wait(challenge_id.clone()));
-        let shown = self.phone.woken(self.apple, asked_at).await?;
+        let shown = self.phone.woken(self.apple, asked_at, &challenge_id).await?;
         self.terminal.column_heads();
         self.terminal.columns(&page(&asked), &screen(&shown, first));
         self.terminal.wire(self.traffic);
@@ -73,6 +73,9 @@ impl Players<'_> {
         if !self.terminal.is_asking() {
             check(plan, &settled, receipt.is_some())?;
         }
+        if settled.denial_reason() == DenialReason::NotMe {
+            self.play_blocked(plan.attempt_id()).await?;
+        }
         Ok(Played { shown, receipt })
     }
 
@@ -80,9 +83,12 @@ impl Players<'_> {
     pub(super) async fn play_elsewhere(&mut self, attempt_id: &str, agent: &str) -> Result<(), DemoError> {
         let asked_at = Instant::now();
         let asked = self.backend.ask(attempt_id, Plan::Approve.source(), None).await?;
+        if self.was_held_back(&asked.challenge).await? {
+            return Ok(());
+        }
         let challenge_id = asked.challenge.challenge_id.clone();
         let waiting = tokio::spawn(self.backend.clone().wait(challenge_id.clone()));
-        self.phone.woken(self.apple, asked_at).await?;
+        self.phone.woken(self.apple, asked_at, &challenge_id).await?;
         self.terminal.column_heads();
         self.terminal.columns(&page(&asked), &[Line::plain("was woken; within two minutes, one of:")]);
         self.terminal.wire(self.traffic);
@@ -95,7 +101,10 @@ impl Players<'_> {
             self.terminal.command(&format!("{agent} {command}"));
         }
         self.terminal.space();
-        self.end(waiting, &challenge_id, attempt_id, None).await?;
+        let (settled, _) = self.end(waiting, &challenge_id, attempt_id, None).await?;
+        if settled.denial_reason() == DenialReason::NotMe {
+            self.play_blocked(attempt_id).await?;
+        }
         self.terminal.space();
         Ok(())
     }

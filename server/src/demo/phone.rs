@@ -7,11 +7,12 @@ use std::{
 };
 
 use countersign_agent::{
-    Account, Agent, Answer, Denial, DeviceProfile, Enrolled, Error, Offer, Platform, UserVerification,
-    VerifiedChallenge,
+    Account, Agent, Answer, Denial, DeviceProfile, Enrolled, Error, Offer, OneTimeCode, Platform,
+    UserVerification, VerifiedChallenge,
 };
 use countersign_fakes::StandIn;
 use countersign_proto::{
+    common::ErrorReason,
     device::device_service_server::SERVICE_NAME,
     statement::{
         PushTarget,
@@ -27,8 +28,9 @@ use super::{
     wire::Traffic,
 };
 
-/// A device token that Apple might give.
+/// Device tokens that Apple might give.
 const DEVICE_TOKEN: &str = "1f2e9c57d0a84b36af10c2e85d7794b3668f01d92ac54e7bb3082f6de419a075";
+const OTHER_DEVICE_TOKEN: &str = "8c04b7e1f95d4a62b3d1760ce84f29a57d50e61b9a3348c2f7be01d6952ca48f";
 /// A registration token that Google might give.
 const REGISTRATION_TOKEN: &str = "fT7mQx2LR4yKc9_vNsW0hJ:APA91bEz5HkU8dWqYp3RxGt6LnCj0VsFoB1MiXyT4aKwPu7ZrQeNhD2\
     gJlOvSc9IfAmB5tXqLyKp8WzRuEoHd3TjVnGsCiM6bPx";
@@ -42,6 +44,8 @@ const LABEL_CHARS: usize = 13;
 pub(super) enum Model {
     /// Woken through Apple.
     Phone,
+    /// So is the one that takes its place.
+    NewPhone,
     /// Woken through Google.
     Tablet,
 }
@@ -86,6 +90,7 @@ impl NewPhone {
         let since = Instant::now();
         let (name, platform) = match self.model {
             Model::Phone => ("Anna's phone", Platform::Ios),
+            Model::NewPhone => ("Anna's new phone", Platform::Ios),
             Model::Tablet => ("Anna's tablet", Platform::Android),
         };
         let enrolled = self.agent.accept(offer, name, platform).await?;
@@ -108,11 +113,13 @@ impl NewPhone {
 impl Model {
     /// Where it is woken.
     fn target(self) -> Target {
+        let of_apple = |token: &str| {
+            let (device_token, topic) = (token.to_owned(), TOPIC.to_owned());
+            Target::Apns(push_target::Apns { device_token, topic, sandbox: false })
+        };
         match self {
-            Self::Phone => {
-                let (device_token, topic) = (DEVICE_TOKEN.to_owned(), TOPIC.to_owned());
-                Target::Apns(push_target::Apns { device_token, topic, sandbox: false })
-            }
+            Self::Phone => of_apple(DEVICE_TOKEN),
+            Self::NewPhone => of_apple(OTHER_DEVICE_TOKEN),
             Self::Tablet => {
                 Target::Fcm(push_target::Fcm { registration_token: REGISTRATION_TOKEN.to_owned() })
             }
@@ -121,12 +128,13 @@ impl Model {
 }
 
 impl Phone {
-    /// Waits for the push that the login at `asked` caused, and fetches the challenge that it names.
-    pub(super) async fn woken(
+    /// Waits for the push of this challenge, which was asked for at `asked`: its provider has taken it.
+    pub(super) async fn pushed(
         &self,
         provider: &StandIn,
         asked: Instant,
-    ) -> Result<VerifiedChallenge, DemoError> {
+        challenge_id: &str,
+    ) -> Result<(), DemoError> {
         let push = timeout(PUSH_PATIENCE, provider.next_request()).await.map_err(|_| DemoError::NoPush)?;
         let token: String = push.device_token.chars().take(8).collect();
         let path = push.path.replace(&push.device_token, &format!("{token}..."));
@@ -141,12 +149,58 @@ impl Phone {
         }
         // Where Apple's payload has it, or Google's message.
         let of_apple = push.body["countersign"]["c"].as_str();
-        let challenge_id = of_apple.or(push.body["message"]["data"]["c"].as_str());
-        let challenge_id = challenge_id.ok_or(DemoError::Incomplete("challenge's id in the push"))?;
+        let named = of_apple.or(push.body["message"]["data"]["c"].as_str());
+        match named.ok_or(DemoError::Incomplete("challenge's id in the push"))? {
+            named if named == challenge_id => Ok(()),
+            // One that should have woken nobody, for each push is waited for.
+            other => Err(DemoError::Unexpected {
+                what: "the push",
+                expected: challenge_id.to_owned(),
+                found: other.to_owned(),
+            }),
+        }
+    }
+
+    /// Is woken, and fetches the challenge.
+    pub(super) async fn woken(
+        &self,
+        provider: &StandIn,
+        asked: Instant,
+        challenge_id: &str,
+    ) -> Result<VerifiedChallenge, DemoError> {
+        self.pushed(provider, asked, challenge_id).await?;
         let since = Instant::now();
         let challenge = self.account.challenge(challenge_id).await?;
         note(&self.traffic, since, "GetChallenge");
         Ok(challenge)
+    }
+
+    /// The code that it shows with no network.
+    pub(super) fn code(&self) -> Result<OneTimeCode, DemoError> {
+        Ok(self.account.code()?)
+    }
+
+    /// Its id on the server.
+    pub(super) fn device_id(&self) -> &str {
+        self.account.device_id()
+    }
+
+    /// The server that it trusts.
+    pub(super) fn server_id(&self) -> &str {
+        self.account.server_id()
+    }
+
+    /// Asks how its account stands, once it is revoked: the refusal.
+    pub(super) async fn refused(&self) -> Result<Error, DemoError> {
+        match self.account.refresh().await {
+            Err(error) if error.is_refused(ErrorReason::CredentialInvalid) => Ok(error),
+            Err(error) => Err(error.into()),
+            Ok(_) => Err(DemoError::Unexpected {
+                what: "a call of the lost phone",
+                expected: "a refusal".to_owned(),
+                found: "an answer".to_owned(),
+            }),
+        }
     }
 
     /// Signs the answer and sends it.

@@ -6,38 +6,41 @@ use countersign_agent::Answer;
 use countersign_fakes::StandIn;
 use countersign_proto::{
     common::{ChallengeState, DenialReason},
-    login::{Challenge, EnrollmentState},
+    login::Challenge,
 };
 
 use super::{
     columns::{Line, Style},
     error::DemoError,
     login::Players,
-    phone::{Choice, NewPhone, Phone, screen},
+    phone::{Choice, NewPhone, screen},
     plan::Plan,
 };
 
 /// The backend's own id of the login.
-const ATTEMPT_ID: &str = "attempt-5";
+const ATTEMPT_ID: &str = "attempt-9";
+/// Of the approval to add the tablet.
+const STEP_UP: &str = "attempt-8";
 
 impl Players<'_> {
     /// Enrols `tablet`, which `google` wakes, and plays a login that it answers before the phone does.
     pub(super) async fn play_on_two(&mut self, tablet: NewPhone, google: &StandIn) -> Result<(), DemoError> {
-        self.terminal.heading("5. A login on two devices");
+        self.terminal.heading("8. A login on two devices");
         self.terminal.say(
             Style::Plain,
-            "Anna adds a tablet, which Google wakes. Both devices show her login; the tablet approves it, and the \
-             phone, which denies it then, is too late: the first answer wins.",
+            "Anna adds a tablet, which Google wakes; her phone approves that. Both devices show her next login; the \
+             tablet approves it, and the phone, which denies it then, is too late: the first answer wins.",
         );
         self.terminal.space();
-        let tablet = self.add(tablet).await?;
+        let authorization = self.step_up(STEP_UP).await?;
+        let tablet = self.add(tablet, "tablet", authorization).await?;
 
         let asked_at = Instant::now();
         let asked = self.backend.ask(ATTEMPT_ID, Plan::Approve.source(), None).await?;
         let challenge_id = asked.challenge.challenge_id;
         let waiting = tokio::spawn(self.backend.clone().wait(challenge_id.clone()));
-        let on_phone = self.phone.woken(self.apple, asked_at).await?;
-        let on_tablet = tablet.woken(google, asked_at).await?;
+        let on_phone = self.phone.woken(self.apple, asked_at, &challenge_id).await?;
+        let on_tablet = tablet.woken(google, asked_at, &challenge_id).await?;
         self.terminal.column_heads();
         let page = [Line::new(Style::Strong, format!("match code {}", asked.match_code))];
         let mut shown = vec![Line::plain("phone and tablet show the same challenge:")];
@@ -60,25 +63,6 @@ impl Players<'_> {
         self.terminal.columns(if is_in { &page } else { &[] }, &told);
         self.terminal.wire(self.traffic);
         check(&settled, &first, &second, is_in)
-    }
-
-    /// As the phone was added, in fewer words.
-    async fn add(&mut self, tablet: NewPhone) -> Result<Phone, DemoError> {
-        let (enrollment_id, link) = self.backend.start_enrollment().await?;
-        let offer = tablet.scan(&link).await?;
-        let enrolled = tablet.accept(&offer).await?;
-        let code = enrolled.confirmation_code().ok_or(DemoError::Incomplete("confirmation code"))?.to_owned();
-        let state = self.backend.confirm(&enrollment_id, &code).await?;
-        if state != EnrollmentState::Completed {
-            let (expected, found) = ("COMPLETED".to_owned(), state.as_str_name().to_owned());
-            return Err(DemoError::Unexpected { what: "the tablet's enrolment", expected, found });
-        }
-        let tablet = tablet.tell_push_target(enrolled.account).await?;
-        let added = Line::new(Style::Good, "Tablet added, and told the server where to push.");
-        self.terminal.columns(&[Line::plain("adds a tablet")], &[added]);
-        self.terminal.wire(self.traffic);
-        self.terminal.space();
-        Ok(tablet)
     }
 }
 

@@ -55,13 +55,15 @@ impl Enrollment {
             _ => return Err(Refusal::field("type", "must be DEVICE or TOTP")),
         };
         let factor_type = factor.factor_type();
-        let authorization = authorization::verified(core, application, &user, request.authorization).await?;
+        let approval = authorization::verified(core, application, &user, request.authorization).await?;
+        let (authorization, approved_by) = approval.unzip();
         let enrollment = NewEnrollment {
             id: core.ids.enrollment(),
             user,
             account_name: request.account_name,
             factor,
             authorization,
+            approved_by,
             created_at: now,
             expires_at: now.plus(LIFETIME),
         };

@@ -1,6 +1,6 @@
 //! `countersign.login.v1.LoginService`.
 
-use std::{sync::Arc, time::Duration};
+use std::{pin::pin, sync::Arc, time::Duration};
 
 use countersign_proto::login::{
     AwaitChallengeRequest, AwaitChallengeResponse, CancelChallengeRequest, CancelChallengeResponse,
@@ -108,26 +108,38 @@ struct WatchWithKey {
     metadata: MetadataMap,
 }
 
+/// That the key is still good. A store that is away for a moment is no end for somebody who waits anyway.
+async fn check_key(core: &Core, metadata: &MetadataMap) -> Result<(), Refusal> {
+    match application(core, metadata).await {
+        Ok(_) | Err(Refusal::StoreUnavailable | Refusal::RateLimited) => Ok(()),
+        Err(refusal) => Err(refusal),
+    }
+}
+
 impl Events for WatchWithKey {
     type Message = WatchChallengeResponse;
 
     async fn next(&mut self) -> Option<Result<WatchChallengeResponse, Refusal>> {
-        loop {
-            tokio::select! {
-                event = self.watch.next() => {
-                    let event = event?;
-                    return Some(event.map(|challenge| WatchChallengeResponse { challenge: Some(challenge) }));
+        let Self { watch, core, metadata } = self;
+        let checked = {
+            let mut event = pin!(watch.next());
+            loop {
+                // What it waits for is not begun anew.
+                let event = tokio::select! {
+                    event = &mut event => Some(event?),
+                    () = core.clock.sleep(KEY_CHECKED_EVERY) => None,
+                };
+                match (check_key(core, metadata).await, event) {
+                    (Ok(()), None) => {}
+                    (Ok(()), Some(event)) => break Ok(event),
+                    (Err(refusal), _) => break Err(refusal),
                 }
-                () = self.core.clock.sleep(KEY_CHECKED_EVERY) => {}
             }
-            match application(&self.core, &self.metadata).await {
-                // A store that is away for a moment is no end for somebody who waits anyway.
-                Ok(_) | Err(Refusal::StoreUnavailable | Refusal::RateLimited) => {}
-                Err(refusal) => {
-                    self.watch.end();
-                    return Some(Err(refusal));
-                }
-            }
-        }
+        };
+        let event = checked.unwrap_or_else(|refusal| {
+            watch.end();
+            Err(refusal)
+        });
+        Some(event.map(|challenge| WatchChallengeResponse { challenge: Some(challenge) }))
     }
 }

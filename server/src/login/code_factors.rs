@@ -13,7 +13,7 @@ use crate::{
     core::Core,
     refusal::Refusal,
     store::{
-        codes::{TotpRow, UserCodes},
+        codes::{AcceptedStep, TotpRow, UserCodes},
         devices::UserKey,
     },
 };
@@ -30,6 +30,8 @@ pub(super) enum Found {
         factor: CodeFactor,
         /// The step.
         step: u64,
+        /// The last one of the secret that was accepted.
+        accepted: Option<AcceptedStep>,
     },
     /// The recovery code that was issued last.
     Recovery {
@@ -51,14 +53,14 @@ pub(super) async fn look_for(
     challenge: ChallengeId,
 ) -> Result<Found, Refusal> {
     match typed {
-        TypedCode::Totp(code) => totp(core, user, codes, code, challenge).await,
-        TypedCode::Recovery(code) => Ok(recovery(core, user, codes, code)),
+        TypedCode::Totp(digits) => totp(core, user, codes, digits, challenge).await,
+        TypedCode::Recovery(paper) => Ok(recovery(core, user, codes, paper)),
     }
 }
 
-fn recovery(core: &Core, user: &UserKey, codes: &UserCodes, code: &RecoveryCode) -> Found {
+fn recovery(core: &Core, user: &UserKey, codes: &UserCodes, paper: &RecoveryCode) -> Found {
     match &codes.recovery {
-        Some(row) if recovery_tag(&core.keyring, user, row.id, code).matches(&row.tag) => {
+        Some(row) if recovery_tag(&core.keyring, user, row.id, paper).matches(&row.tag) => {
             let id = FactorId::Recovery(row.id);
             let factor = CodeFactor { id, tag: factor_tag(&core.keyring, id) };
             Found::Recovery { factor, id: row.id, used_by: row.used_by }
@@ -71,23 +73,23 @@ async fn totp(
     core: &Core,
     user: &UserKey,
     codes: &UserCodes,
-    code: &str,
+    digits: &str,
     challenge: ChallengeId,
 ) -> Result<Found, Refusal> {
-    let (id, step) = match matching(core, user, codes, code, challenge)? {
-        Matching::One { id, step } => (id, step),
+    let (id, step, accepted) = match matching(core, user, codes, digits, challenge)? {
+        Matching::One { id, step, accepted } => (id, step, accepted),
         Matching::None => return Ok(Found::Nothing),
         Matching::NoneOfThisForm => return Ok(Found::NoSuchForm),
     };
     Ok(match tag(core, id).await? {
-        Some(tag) => Found::Totp { factor: CodeFactor { id, tag }, step },
+        Some(tag) => Found::Totp { factor: CodeFactor { id, tag }, step, accepted },
         None => Found::Nothing,
     })
 }
 
 /// Which secret a code is of.
 enum Matching {
-    One { id: FactorId, step: u64 },
+    One { id: FactorId, step: u64, accepted: Option<AcceptedStep> },
     None,
     NoneOfThisForm,
 }
@@ -97,13 +99,13 @@ fn matching(
     core: &Core,
     user: &UserKey,
     codes: &UserCodes,
-    code: &str,
+    digits: &str,
     challenge: ChallengeId,
 ) -> Result<Matching, Refusal> {
     let mut matching = Matching::NoneOfThisForm;
-    for row in codes.totp.iter().filter(|row| row.digits as usize == code.len()) {
-        matching = match (step(core, user, row, code, challenge)?, matching) {
-            (Some(step), _) => Matching::One { id: row.id, step },
+    for row in codes.totp.iter().filter(|row| row.digits as usize == digits.len()) {
+        matching = match (step(core, user, row, digits, challenge)?, matching) {
+            (Some(step), _) => Matching::One { id: row.id, step, accepted: row.accepted },
             (None, Matching::NoneOfThisForm) => Matching::None,
             (None, found) => found,
         };
@@ -117,7 +119,7 @@ fn step(
     core: &Core,
     user: &UserKey,
     row: &TotpRow,
-    code: &str,
+    digits: &str,
     challenge: ChallengeId,
 ) -> Result<Option<u64>, Refusal> {
     let secret = open_totp_secret(&core.keyring, user, row).map_err(|error| {
@@ -126,8 +128,8 @@ fn step(
     })?;
     let (parameters, secret) = (row.parameters(), secret.expose_secret());
     let accepted = row.accepted.filter(|accepted| accepted.by == Some(challenge));
-    let again = accepted.filter(|accepted| parameters.is_code_of_step(secret, code, accepted.step));
-    Ok(again.map(|accepted| accepted.step).or(parameters.matching_step(secret, code, core.clock.now())))
+    let again = accepted.filter(|accepted| parameters.is_code_of_step(secret, digits, accepted.step));
+    Ok(again.map(|accepted| accepted.step).or(parameters.matching_step(secret, digits, core.clock.now())))
 }
 
 /// What a tombstone names the factor by. `None`: the device has gone meanwhile, or the server never bound it.

@@ -23,6 +23,7 @@ use sha2::{Digest as _, Sha256};
 use super::{Login, recovery::given_back, source, view};
 use crate::{
     core::{Core, user_of},
+    holds,
     push::dispatch::DeviceToWake,
     refusal::Refusal,
     store::{
@@ -103,6 +104,9 @@ async fn create(core: &Arc<Core>, asked: &Asked) -> Result<CreateChallengeRespon
                     core.announce_end_of(id);
                 }
                 core.device_waiters.wake(challenge.id.user());
+                if challenge.wakeup == Wakeup::Blocked && known.holds.push_blocked_at.is_none() {
+                    holds::copy_present(core, &asked.user).await;
+                }
                 wake(core, &challenge, known.devices);
                 hear_of(core, &challenge);
                 return Ok(answer(core, &challenge, &[]));
@@ -127,6 +131,9 @@ async fn create(core: &Arc<Core>, asked: &Asked) -> Result<CreateChallengeRespon
                 return Ok(CreateChallengeResponse { outcome: Some(outcome), match_code: String::new() });
             }
             CreateOutcome::LockedOut(locked_at) => {
+                if known.holds.locked_at.is_none() {
+                    holds::copy_present(core, &asked.user).await;
+                }
                 let outcome = Outcome::LockedOut(login::LockedOut { locked_at: Some(locked_at.to_wire()) });
                 return Ok(CreateChallengeResponse { outcome: Some(outcome), match_code: String::new() });
             }
@@ -217,8 +224,17 @@ fn check_own(core: &Core, asked: &Asked, challenge: &ChallengeRecord) -> Result<
 }
 
 fn wake(core: &Core, challenge: &ChallengeRecord, devices: Vec<DeviceRow>) {
-    if challenge.wakeup != Wakeup::Sending {
-        return;
+    match challenge.wakeup {
+        Wakeup::Sending => {}
+        Wakeup::NoDevice => return,
+        Wakeup::HeldBack { until } => {
+            tracing::info!(challenge.id = %challenge.id, %until, "too many wake-ups were not answered: none goes out");
+            return;
+        }
+        Wakeup::Blocked => {
+            tracing::info!(challenge.id = %challenge.id, "the person said 'it was not me': no wake-up goes out");
+            return;
+        }
     }
     let asked = |device: &DeviceRow| challenge.asked.iter().any(|asked| asked.id == device.id);
     let targets = devices.into_iter().filter(asked).filter_map(|device| {

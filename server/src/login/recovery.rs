@@ -7,11 +7,11 @@ use crate::{core::Core, refusal::Refusal};
 
 /// Gives the code back if the challenge that it was used for has been settled by something else. Whether it did. One
 /// whose challenge can no longer be read stays used.
-pub(super) async fn given_back(core: &Core, code: RecoveryId, used_by: ChallengeId) -> Result<bool, Refusal> {
+pub(super) async fn given_back(core: &Core, id: RecoveryId, used_by: ChallengeId) -> Result<bool, Refusal> {
     let Some(challenge) = core.challenges.view(used_by).await? else { return Ok(false) };
-    if challenge.state.is_pending() || challenge.state.is_approved_by(FactorId::Recovery(code)) {
+    if challenge.state.is_pending() || challenge.state.is_approved_by(FactorId::Recovery(id)) {
         return Ok(false);
     }
-    core.codes.release_recovery(code, used_by).await?;
+    core.codes.release_recovery(id, used_by).await?;
     Ok(true)
 }

@@ -191,12 +191,15 @@ async fn code_factor_in_force(core: &Core, redeem: &Redeem, id: FactorId) -> Res
             && factor.user.application == redeem.application
             && factor.user.user_id == redeem.user_id
     });
-    let factor = factor.ok_or(REVOKED)?;
+    factor.ok_or(REVOKED)?;
     if let FactorId::Device(device) = id {
         core.devices.by_id(device).await?.filter(|device| core.is_bound(device)).ok_or(REVOKED)?;
     }
-    // A TOTP secret may have let in elsewhere since; a recovery code lets in once.
-    if matches!(id, FactorId::Recovery(_)) && factor.used_by != Some(redeem.challenge) {
+    // A TOTP secret may have let in elsewhere since; a recovery code lets in once, also when the store of challenges
+    // forgets that it did.
+    if let FactorId::Recovery(code) = id
+        && !core.codes.accept_recovery(code, redeem.challenge).await?
+    {
         return Err(REVOKED);
     }
     Ok(())

@@ -88,12 +88,17 @@ impl Verification {
         let challenge = *seen.challenge;
         match (seen.answer, found) {
             (CodeAnswer::Compare, found) => self.compare(&user, &codes, found, &challenge).await,
-            (CodeAnswer::NotPending, found) => self.after_the_end(found, challenge).await,
+            (CodeAnswer::NotPending, found) => Ok(self.after_the_end(&found, challenge)),
             // The kinds are those that the user had then; one that had been used up is told apart all the same.
             (CodeAnswer::NotTaken, Found::Recovery { used_by: Some(_), .. }) => {
                 Ok((CodeResult::AlreadyUsed, challenge))
             }
-            (answer, _) => Ok((result_of(answer), challenge)),
+            (answer, _) => {
+                if answer == CodeAnswer::LockedOut && codes.holds.locked_at.is_none() {
+                    holds::copy_present(&self.core, &user).await;
+                }
+                Ok((result_of(answer), challenge))
+            }
         }
     }
 
@@ -121,7 +126,7 @@ impl Verification {
         let (factor, consumed) = match found {
             Found::NoSuchForm => return Ok((CodeResult::NotACode, challenge.clone())),
             Found::Nothing => return self.wrong(user, codes, challenge).await,
-            Found::Totp { factor, step } => {
+            Found::Totp { factor, step, .. } => {
                 (factor, self.core.codes.consume_totp(factor.id, step, self.id).await?)
             }
             Found::Recovery { factor, id, used_by } => (factor, self.use_recovery(id, used_by).await?),
@@ -159,6 +164,9 @@ impl Verification {
         let accept = self.ask(Finding::Right(factor, settlement), codes.holds);
         let told = found(self.core.challenges.update(accept).await?)?;
         let challenge = *told.challenge;
+        if let (CodeAnswer::Accepted, FactorId::Recovery(id)) = (told.answer, factor.id) {
+            self.core.codes.accept_recovery(id, self.id).await?;
+        }
         // Only now, when it is safe: a waiter must not hear what a crash can still undo.
         self.core.announce(&challenge);
         if told.answer == CodeAnswer::Accepted {
@@ -173,7 +181,10 @@ impl Verification {
         if challenge.state.is_approved_by(factor.id) {
             return Ok((CodeResult::Accepted, challenge));
         }
-        if let FactorId::Recovery(id) = factor.id {
+        // Whoever meets it gives it back, should it end otherwise; while it is pending the same code may settle it yet.
+        if let FactorId::Recovery(id) = factor.id
+            && !challenge.state.is_pending()
+        {
             self.core.codes.release_recovery(id, self.id).await?;
         }
         Ok((result_of(told.answer), challenge))
@@ -210,19 +221,20 @@ impl Verification {
     }
 
     /// The code that settled it is accepted again.
-    async fn after_the_end(&self, found: Found, challenge: ChallengeRecord) -> Result<Verified, Refusal> {
+    fn after_the_end(&self, found: &Found, challenge: ChallengeRecord) -> Verified {
         self.core.announce(&challenge);
-        let consumed = match found {
-            Found::Totp { factor, step } if challenge.state.is_approved_by(factor.id) => {
-                self.core.codes.consume_totp(factor.id, step, self.id).await?
+        let is_same = match found {
+            Found::Totp { factor, step, accepted } => {
+                let by_this = accepted.filter(|accepted| accepted.by == Some(self.id));
+                challenge.state.is_approved_by(factor.id)
+                    && by_this.is_some_and(|accepted| accepted.step == *step)
             }
-            Found::Recovery { factor, id, .. } if challenge.state.is_approved_by(factor.id) => {
-                self.core.codes.consume_recovery(id, self.id).await?
+            Found::Recovery { factor, used_by, .. } => {
+                challenge.state.is_approved_by(factor.id) && *used_by == Some(self.id)
             }
-            _ => return Ok((CodeResult::NotPending, challenge)),
+            Found::NoSuchForm | Found::Nothing => false,
         };
-        let is_same = consumed == Consumed::Again;
-        Ok((if is_same { CodeResult::Accepted } else { CodeResult::NotPending }, challenge))
+        (if is_same { CodeResult::Accepted } else { CodeResult::NotPending }, challenge)
     }
 
     fn ask(&self, finding: Finding, copy: Holds) -> VerifyCode {

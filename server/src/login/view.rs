@@ -36,7 +36,11 @@ pub(super) fn challenge(
             Wakeup::HeldBack { until } => Some(until.since(now).into()),
             Wakeup::Sending | Wakeup::NoDevice | Wakeup::Blocked => None,
         },
-        deliveries: challenge.asked.iter().map(|device| delivery(device, deliveries)).collect(),
+        deliveries: challenge
+            .asked
+            .iter()
+            .map(|device| delivery(device, challenge.wakeup, deliveries))
+            .collect(),
         settlement: challenge.state.settled().map(|settled| settlement(challenge, settled)),
         redeem_before: challenge.redeem_before().map(UnixTime::to_wire),
         redeemed_at: redeemed_at.map(UnixTime::to_wire),
@@ -68,9 +72,18 @@ fn wakeup(wakeup: Wakeup) -> login::Wakeup {
     }
 }
 
-fn delivery(device: &AskedDevice, deliveries: &[(DeviceId, DeliveryState)]) -> login::Delivery {
+fn delivery(
+    device: &AskedDevice,
+    wakeup: Wakeup,
+    deliveries: &[(DeviceId, DeliveryState)],
+) -> login::Delivery {
     let noted = deliveries.iter().find(|(id, _)| *id == device.id).map(|&(_, state)| state);
-    let at_first = if device.has_push_target { DeliveryState::Queued } else { DeliveryState::NoTarget };
+    let at_first = match (device.has_push_target, wakeup) {
+        (false, _) => DeliveryState::NoTarget,
+        (true, Wakeup::Sending | Wakeup::NoDevice) => DeliveryState::Queued,
+        // Nothing is on its way.
+        (true, Wakeup::HeldBack { .. } | Wakeup::Blocked) => DeliveryState::Failed,
+    };
     login::Delivery {
         device_id: device.id.to_string(),
         device_name: device.name.clone(),

@@ -68,10 +68,13 @@ impl Login {
         id: ChallengeId,
         is_over: bool,
     ) -> Result<Seen, Refusal> {
+        // Whose it is was checked when it was read for the first time.
+        if let Some(ended) = registration.end() {
+            return Ok(Seen::Answer(Box::new(self.describe(&ended).await?)));
+        }
         let turn = async { self.0.turns_to_read_again.acquire().await.ok() };
         // Whose time is over waits no longer.
         let _turn = if is_over { None } else { turn.await };
-        // Whose it is was checked when it was read for the first time.
         match registration.end() {
             Some(ended) => Ok(Seen::Answer(Box::new(self.describe(&ended).await?))),
             None => self.seen(application, id, is_over).await,

@@ -95,7 +95,7 @@ impl Watch {
     /// Reads the challenge, in turn with others, and tells it if it is not what was told.
     async fn read(&mut self) -> Result<Option<login::Challenge>, Refusal> {
         let login = self.login.clone();
-        let _turn = login.0.turns_to_read_again.acquire().await;
+        let _turn = login.0.turns_of_streams.acquire().await;
         self.woken = [Box::pin(self.state.woken_owned()), Box::pin(self.deliveries.woken_owned())];
         let challenge = login.own(&self.application, self.id).await?;
         let described = login.describe(&challenge).await?;

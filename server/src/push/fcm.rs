@@ -36,7 +36,7 @@ use crate::clock::SharedClock;
 /// words.
 pub async fn reach(config: &FcmConfig, clock: SharedClock) -> Result<(), String> {
     let fcm = Fcm::new(config, clock).map_err(|error| error.to_string())?;
-    let fetched = fcm.tokens.current().await.map_err(Outcome::from);
+    let fetched = fcm.tokens.current().await;
     fetched.map(drop).map_err(|outcome| outcome.reason().unwrap_or_default().to_owned())
 }
 

@@ -6,7 +6,7 @@
 use countersign_domain::{
     UnixTime,
     challenge::DeviceTag,
-    id::{ChallengeId, CodeFactorId, OtpId, RecoveryId},
+    id::{ChallengeId, CodeFactorId, FactorId, OtpId, RecoveryId},
     standing::Holds,
     totp::{Algorithm, Parameters},
 };
@@ -92,6 +92,8 @@ pub struct NewRecovery {
     pub tag: [u8; 32],
     /// The approval that it rests on, verified; used up with it.
     pub authorization: Option<ChallengeId>,
+    /// The factor that approved it, which must still be in force.
+    pub approved_by: Option<FactorId>,
 }
 
 /// A user's factors that settle by a code, and what may stand in their way.
@@ -149,7 +151,11 @@ pub trait Codes: Send + Sync {
     /// Uses a recovery code up for a challenge.
     fn consume_recovery(&self, code: RecoveryId, challenge: ChallengeId) -> StoreFuture<'_, Consumed>;
 
-    /// Gives a recovery code back that was used for a challenge which something else settled.
+    /// Notes that a recovery code let in by this challenge: from then on it is never given back, whatever becomes of the
+    /// challenge. Again: the same. `false`: it was used for another one, or is revoked.
+    fn accept_recovery(&self, code: RecoveryId, challenge: ChallengeId) -> StoreFuture<'_, bool>;
+
+    /// Gives a recovery code back that was used for a challenge which something else settled, and never let in.
     fn release_recovery(&self, code: RecoveryId, challenge: ChallengeId) -> StoreFuture<'_, ()>;
 
     /// The factor settled a challenge. For a recovery code there is nothing to note: its use says it.

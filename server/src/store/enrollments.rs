@@ -3,7 +3,7 @@
 use countersign_domain::{
     UnixTime,
     enrollment::State,
-    id::{ApplicationId, ChallengeId, DeviceId, EnrollmentId},
+    id::{ApplicationId, ChallengeId, DeviceId, EnrollmentId, FactorId},
 };
 use countersign_proto::common::{FactorType, Platform};
 
@@ -54,6 +54,8 @@ pub struct NewEnrollment {
     pub factor: NewFactor,
     /// The approval that it rests on, verified; used up when the factor is complete.
     pub authorization: Option<ChallengeId>,
+    /// The factor that approved it, which must still be in force when the enrolment begins.
+    pub approved_by: Option<FactorId>,
     /// When it began.
     pub created_at: UnixTime,
     /// When its time is over.

@@ -27,14 +27,15 @@ impl Users {
     ) -> Result<IssueRecoveryCodeResponse, Refusal> {
         let user = user_of(application, user_id)?;
         let core = &self.0;
-        let authorization = authorization::verified(core, application, &user, approval).await?;
+        let approval = authorization::verified(core, application, &user, approval).await?;
+        let (authorization, approved_by) = approval.unzip();
         let fresh = RecoveryCode::from_random(&Zeroizing::new(random::bytes(core.random.as_ref())));
         let id = core.ids.recovery(core.ids.user_tag(&user));
         let tag = recovery_tag(&core.keyring, &user, id, &fresh).to_bytes();
         let devices = core.devices.of_user(user.clone()).await?.devices;
         let named = devices.iter().map(|device| &device.account_name).find(|name| !name.is_empty());
         let account = named.unwrap_or(&user.user_id).clone();
-        let new = NewRecovery { id, user, tag, authorization };
+        let new = NewRecovery { id, user, tag, authorization, approved_by };
         let shared = Arc::clone(core);
         let issued = core.tasks.finish(async move { shared.codes.issue_recovery(new).await });
         if !issued.await? {

@@ -27,6 +27,8 @@ pub struct Measured {
     pub at_rate: (Report, Usages),
     /// With many logins under way at all times.
     pub at_most: (Report, Usages),
+    /// By TOTP codes, as many under way, for as long as there are codes.
+    pub by_code: (Report, Usages),
     /// Of calls that do next to nothing: how many, and what the server used.
     pub health: (Report, Usages),
     /// The same of `GetApplication`.
@@ -125,10 +127,12 @@ async fn logins(installation: &mut Installation, options: &Options) -> Result<Me
     installation.at_rest().await?;
     let at_rate = installation.measured(Command::LogIn(Load::Rate { per_second, seconds })).await?;
     let at_most = installation.measured(Command::LogIn(Load::InFlight { logins, seconds })).await?;
+    let by_code = installation.measured(Command::LogInByCode { logins }).await?;
     Ok(Measured {
         store: if installation.redis.is_some() { "Redis" } else { "embedded" },
         at_rate,
         at_most,
+        by_code,
         health,
         application,
         synced_page,

@@ -22,6 +22,11 @@ pub enum Command {
     },
     /// Log users in, one after the other.
     LogIn(Load),
+    /// Log users in by the TOTP codes of their devices, each as often as codes of a secret count at once.
+    LogInByCode {
+        /// Logins under way at a time.
+        logins: u32,
+    },
     /// Make a challenge that nobody answers for each user.
     Ask,
     /// Wait for each of these challenges; answered when the calls have been sent.

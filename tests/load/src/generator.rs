@@ -3,6 +3,7 @@
 mod arrivals;
 mod backend;
 mod calls;
+mod codes;
 mod connections;
 mod device;
 mod enrollment;
@@ -72,6 +73,7 @@ impl Generator {
                 calls::call(&self.target, method, in_flight, seconds).await
             }
             Command::LogIn(load) => Ok(arrivals::log_in(self, load).await),
+            Command::LogInByCode { logins } => Ok(arrivals::log_in_by_code(self, logins).await),
             Command::Ask => self.pending.ask(&self.backend, &self.users).await,
             Command::Wait => self.pending.wait(&self.target).await,
             Command::Subscribe { of_device } => self.streams.open(&self.target, &self.users, of_device).await,

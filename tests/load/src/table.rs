@@ -22,6 +22,8 @@ pub fn of(all: &[Measured], options: &Options) -> String {
     table.logins(&rate, |measured| &measured.at_rate);
     let most = format!("With {} logins under way for {} s", options.in_flight, options.seconds);
     table.logins(&most, |measured| &measured.at_most);
+    let by_code = format!("By TOTP codes, with {} logins under way, two of each user", options.in_flight);
+    table.logins(&by_code, |measured| &measured.by_code);
     table.heading("Memory");
     table.line("server, resident (MiB)", |m| mebibytes(m.at_rate.1.server));
     table.line("Redis, resident (MiB)", |m| mebibytes(m.at_rate.1.redis));

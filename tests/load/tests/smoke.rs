@@ -70,6 +70,11 @@ async fn drive(directory: &TempDir, redis_url: Option<&str>) {
         assert_eq!((logged_in.failed, logged_in.failure), (0, None));
         assert!(logged_in.done >= 8 && logged_in.whole.max >= logged_in.decided.p50);
     }
+    let by_code = generator.obey(Command::LogInByCode { logins: 4 }).await.expect("it is done");
+    assert_eq!((by_code.done, by_code.failed, by_code.failure), (10, 0, None), "two codes of each of five");
+    let further = generator.obey(Command::LogInByCode { logins: 4 }).await.expect("it is done");
+    // Five more if a step has ended meanwhile.
+    assert!(further.done <= 5 && further.done + further.failed == 10, "no code is used twice: {further:?}");
     for method in [Method::Health, Method::Application] {
         let call = Command::Call { method, in_flight: 1, seconds: 1 };
         assert!(generator.obey(call).await.expect("it is done").done > 0);

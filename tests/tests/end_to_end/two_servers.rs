@@ -113,7 +113,7 @@ async fn a_decision_at_one_server_ends_the_wake_ups_of_the_other() {
     let next_try = world.clock.asleep(|until| until > at(0) && until <= at(1)).await;
 
     let asked = device.challenge(&world, id).await.expect("it was asked");
-    let denial = device.denial(&asked, DenialReason::NotMe);
+    let denial = device.denial(&asked, DenialReason::Mistake);
     let (told, denied) = world.meanwhile(here.wait_for(id, 25), at(25), device.respond(&denial)).await;
     denied.expect("it counts");
     assert_eq!(told.expect("it is told").state(), ChallengeState::Denied);

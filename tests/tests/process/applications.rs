@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt as _;
 
 use countersign_proto::{
-    common::TotpAlgorithm,
+    common::{FactorType, TotpAlgorithm},
     login::{GetApplicationRequest, Policy, PolicyProfile},
 };
 use serde_json::{Value, json};
@@ -111,13 +111,16 @@ async fn each_field_of_the_policy_holds_at_the_very_next_call() {
     let application = Application::create(&place, "Shop").await;
     let backend = application.connect(server.address).await;
     let mut expected = policy(&backend).await;
-    let changes: [(&str, Change); 9] = [
+    let changes: [(&str, Change); 10] = [
         ("challenge_lifetime=5s", |policy| {
             policy.challenge_lifetime = Some(std::time::Duration::from_secs(5).into());
         }),
         ("match_code_digits=4", |policy| policy.match_code_digits = 4),
         ("match_code_optional=true", |policy| policy.match_code_optional = true),
         ("user_verification_required=true", |policy| policy.user_verification_required = true),
+        ("allowed_factors=device,totp", |policy| {
+            policy.allowed_factors = vec![FactorType::Device.into(), FactorType::Totp.into()];
+        }),
         ("max_pending_challenges=10", |policy| policy.max_pending_challenges = 10),
         ("enrollment_confirmation=false", |policy| policy.enrollment_confirmation = false),
         ("totp_digits=8", |policy| policy.totp_digits = 8),
@@ -149,7 +152,7 @@ async fn each_field_of_the_policy_holds_at_the_very_next_call() {
     assert_eq!(listed[0]["policy"], serde_json::to_value(expected).expect("JSON"));
     let printed = place.run_configured(&["app", "list"]).await.succeeded();
     let line = "Shop  challenge_lifetime=600s match_code_digits=4 match_code_optional=true \
-                user_verification_required=true max_pending_challenges=10 enrollment_confirmation=false \
+                user_verification_required=true allowed_factors=device,totp max_pending_challenges=10 enrollment_confirmation=false \
                 totp_digits=8 totp_algorithm=SHA256 profile=none\n";
     assert_eq!(printed, format!("{}  {line}", application.id));
     server.stop().await;
@@ -163,7 +166,7 @@ async fn a_bad_setting_says_what_is_allowed_and_changes_nothing() {
     let backend = application.connect(server.address).await;
     let before = policy(&backend).await;
     let fields = "challenge_lifetime, match_code_digits, match_code_optional, user_verification_required, \
-                  max_pending_challenges, enrollment_confirmation, totp_digits, totp_algorithm, profile";
+                  allowed_factors, max_pending_challenges, enrollment_confirmation, totp_digits, totp_algorithm, profile";
     for (setting, reason) in [
         ("challenge_lifetime=4s", "challenge_lifetime is \"4s\"; allowed is 5s to 600s".to_owned()),
         ("challenge_lifetime=601", "challenge_lifetime is \"601\"; allowed is 5s to 600s".to_owned()),
@@ -180,6 +183,12 @@ async fn a_bad_setting_says_what_is_allowed_and_changes_nothing() {
         (
             "enrollment_confirmation=1",
             "enrollment_confirmation is \"1\"; allowed is true or false".to_owned(),
+        ),
+        (
+            "allowed_factors=device,sms",
+            "allowed_factors is \"device,sms\"; allowed is all, or some of device, totp and recovery_code with commas \
+             between"
+                .to_owned(),
         ),
         ("profile=best", "profile is \"best\"; allowed is none or nist-sp-800-63b-4".to_owned()),
         ("colour=blue", format!("the policy field \"colour\" is not known; allowed are {fields}")),

@@ -180,12 +180,7 @@ async fn what_is_no_message_is_answered_by_an_error_and_changes_nothing() {
         assert_eq!(answer, (StatusCode::OK, Some("0".to_owned())), "after {method}");
     }
     let client = connect(server.address).await;
-    for method in [
-        "countersign.login.v1.LoginService/VerifyCode",
-        "countersign.login.v1.LoginService/",
-        "countersign.admin.v1.AdminService/Get",
-        "nothing",
-    ] {
+    for method in ["countersign.login.v1.LoginService/", "countersign.admin.v1.AdminService/Get", "nothing"] {
         let answer = call(&client, &application.api_key, method, &Sent::new("empty", framed(0, &[]))).await;
         assert_eq!(answer.1.as_deref(), Some("12"), "{method} is not implemented: {answer:?}");
     }

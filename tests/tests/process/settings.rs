@@ -155,7 +155,7 @@ async fn a_database_of_another_program_or_version_is_left_alone() {
     connection.pragma_update(None, "user_version", 99).expect("it is written");
     drop(connection);
     let expected = format!(
-        "the database {DATABASE} has schema 99, made by a newer Countersign; this one knows schema 1: run the newer \
+        "the database {DATABASE} has schema 99, made by a newer Countersign; this one knows schema 2: run the newer \
          version, or restore a backup from before it"
     );
     for command in [&["serve"][..], &["app", "list"]] {

@@ -1,5 +1,7 @@
 //! `countersign user`: beside an embedded server, beside servers on Redis, and when Redis is away.
 
+use countersign_agent::Denial;
+use countersign_proto::login::Wakeup;
 use countersign_test_peers::redis_or_skip;
 use serde_json::Value;
 
@@ -22,6 +24,40 @@ async fn assert_answers_no_more(backend: &Backend, user_id: &str) {
     assert_eq!(challenge.deliveries.len(), 1);
 }
 
+/// Lets Anna enrol one more device.
+async fn allow_another(place: &Place) {
+    let allowed = place.run_configured(&["user", "allow-enrollment", "Shop", "anna"]).await.succeeded();
+    assert!(
+        allowed.starts_with("Shop: anna may begin one enrolment without an approval until "),
+        "{allowed}"
+    );
+}
+
+#[tokio::test]
+async fn whose_pushes_are_blocked_is_shown_and_unlocked() {
+    let place = Place::new("");
+    let server = place.serve().await;
+    let backend = Application::create(&place, "Shop").await.connect(server.address).await;
+    let device = backend.enroll("anna").await.expect("it is enrolled");
+    let (challenge, _) = backend.create("anna", "attempt-1").await.expect("it is created");
+    let shown = device.account.challenge(&challenge.challenge_id).await.expect("it was asked");
+    device.account.deny(&shown, Denial::NotMe).await.expect("it counts");
+    backend.create("anna", "attempt-2").await.expect("it is created");
+    let shown = place.run_configured(&["user", "show", "Shop", "anna"]).await.succeeded();
+    assert!(
+        shown.contains("\npushes      BLOCKED since 2") && shown.contains("  wake-up   BLOCKED\n"),
+        "{shown}"
+    );
+
+    let unlocked = place.run_configured(&["user", "unlock", "Shop", "anna"]).await.succeeded();
+    assert_eq!(unlocked, "Shop: codes and pushes of anna go through again\n");
+    let shown = place.run_configured(&["user", "show", "Shop", "anna"]).await.succeeded();
+    assert!(!shown.contains("BLOCKED since"), "{shown}");
+    let (next, _) = backend.create("anna", "attempt-3").await.expect("it is created");
+    assert_eq!(next.wakeup(), Wakeup::Sending);
+    server.stop().await;
+}
+
 #[tokio::test]
 async fn a_user_is_shown_in_words_and_as_json_and_a_lost_phone_is_revoked_at_once() {
     let place = Place::new("");
@@ -33,6 +69,7 @@ async fn a_user_is_shown_in_words_and_as_json_and_a_lost_phone_is_revoked_at_onc
     assert_eq!(nobody, format!("{head}factors     none, and there never was one\n\npending     none\n"));
 
     let lost = backend.enroll("anna").await.expect("it is enrolled");
+    allow_another(&place).await;
     backend.enroll("anna").await.expect("it is enrolled");
     let (challenge, match_code) = backend.create("anna", "attempt-1").await.expect("it is created");
     let id = lost.account.device_id();
@@ -78,6 +115,7 @@ async fn beside_servers_on_redis_it_is_in_force_on_both_when_it_returns() {
     }
     let Two { redis: _redis, place, servers, application: _, backends: [a, b] } = Two::start().await;
     let lost = a.enroll("anna").await.expect("it is enrolled");
+    allow_another(&place).await;
     let at_b = b.enroll("anna").await.expect("it is enrolled");
     let (challenge, match_code) = a.create("anna", "attempt-1").await.expect("it is created");
     let shown = json(&place.run_configured(&["user", "show", "Shop", "anna", "--json"]).await.succeeded());

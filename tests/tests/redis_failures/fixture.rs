@@ -85,7 +85,9 @@ impl Servers {
     pub(crate) async fn start_both(&mut self, time_limit_ms: u32) {
         for server in 0..self.proxies.len() {
             // As many calls as there are may come from one address.
-            let limits = Limits { calls_per_peer: Limits::default().calls, ..Limits::default() };
+            // Ten thousand callers take their time on a busy machine.
+            let call = Duration::from_mins(10);
+            let limits = Limits { calls_per_peer: Limits::default().calls, call, ..Limits::default() };
             let config = self.config(server, time_limit_ms);
             let config = config::load(Some(config.as_ref()), [], Overrides::default());
             let config = config.expect("a good configuration");

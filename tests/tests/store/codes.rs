@@ -36,7 +36,13 @@ pub(crate) fn totp_enrollment(n: u64, user: &UserKey, authorization: Option<Chal
 }
 
 pub(crate) fn new_recovery(n: u64, user: &UserKey, authorization: Option<ChallengeId>) -> NewRecovery {
-    NewRecovery { id: RecoveryId::new(USER, n), user: user.clone(), tag: bytes(5, n), authorization }
+    NewRecovery {
+        id: RecoveryId::new(USER, n),
+        user: user.clone(),
+        tag: bytes(5, n),
+        authorization,
+        approved_by: None,
+    }
 }
 
 impl Stores {
@@ -172,6 +178,11 @@ pub(crate) async fn a_recovery_code_is_used_once_released_and_replaced(stores: S
         release.await.expect("an answer");
         assert_eq!(stores.recovered(1, 2).await, after);
     }
+    // Once it has let in, nothing gives it back, whatever the store of challenges says.
+    let accept = |challenge| stores.codes.accept_recovery(RecoveryId::new(USER, 1), challenge_id(challenge));
+    assert_eq!((accept(1).await, accept(2).await, accept(2).await), (Ok(false), Ok(true), Ok(true)));
+    stores.codes.release_recovery(RecoveryId::new(USER, 1), challenge_id(2)).await.expect("an answer");
+    assert_eq!(stores.recovered(1, 3).await, Consumed::Used);
     assert!(stores.issue(2, &user, Some(challenge_id(2))).await);
     assert!(!stores.issue(3, &user, Some(challenge_id(2))).await);
     let stores = stores.reopened().await;

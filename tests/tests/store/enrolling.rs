@@ -32,6 +32,7 @@ pub(crate) fn new_enrollment(n: u64, user: &UserKey) -> NewEnrollment {
         account_name: "anna@example.org".into(),
         factor: NewFactor::Device { token_tag: bytes(1, n), offer: b"offer".to_vec() },
         authorization: None,
+        approved_by: None,
         created_at: START,
         expires_at: START.plus(LIFETIME),
     }

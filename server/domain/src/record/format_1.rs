@@ -1,4 +1,5 @@
 //! Records as they were before codes: read, never written. What they hold was settled by devices, and woken.
+#![expect(clippy::struct_field_names, reason = "the fields are those of the stored form")]
 
 use serde::Deserialize;
 

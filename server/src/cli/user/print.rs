@@ -17,6 +17,22 @@ pub(super) fn user(application: &Application, user: &login::User) {
         (0, true) => println!("factors     none; those that there were are revoked"),
         (count, _) => println!("factors     {count}"),
     }
+    if user.locked_at.is_some() {
+        let since = time(user.locked_at.as_ref(), "?");
+        println!(
+            "codes       LOCKED since {since}, after too many wrong ones; `countersign user unlock` lets them through"
+        );
+    }
+    if user.push_blocked_at.is_some() {
+        let since = time(user.push_blocked_at.as_ref(), "?");
+        println!(
+            "pushes      BLOCKED since {since}: 'it was not me'; `countersign user unlock` lets them through"
+        );
+    }
+    if user.push_held_back_until.is_some() {
+        let until = time(user.push_held_back_until.as_ref(), "?");
+        println!("pushes      HELD BACK until {until}: too many were not answered");
+    }
     for factor in &user.factors {
         print_factor(factor);
     }
@@ -32,6 +48,8 @@ pub(super) fn pending(challenges: &[login::Challenge]) {
         println!("\n{}", challenge.challenge_id);
         println!("  asked     {}", time(challenge.created_at.as_ref(), "?"));
         println!("  ends      {}", time(challenge.expires_at.as_ref(), "?"));
+        let wakeup = challenge.wakeup().as_str_name().trim_start_matches("WAKEUP_");
+        println!("  wake-up   {wakeup}");
         for delivery in &challenge.deliveries {
             let state = delivery_in_words(delivery.state());
             println!("  device    {} ({}): {state}", delivery.device_id, delivery.device_name);
@@ -41,7 +59,9 @@ pub(super) fn pending(challenges: &[login::Challenge]) {
 
 fn print_factor(factor: &login::Factor) {
     println!("\n{}", factor.factor_id);
-    println!("  name      {}", factor.name);
+    if !factor.name.is_empty() {
+        println!("  name      {}", factor.name);
+    }
     println!("  kind      {}", kind(factor));
     println!("  enrolled  {}", time(factor.created_at.as_ref(), "?"));
     println!("  last used {}", time(factor.last_used_at.as_ref(), "never"));

@@ -101,11 +101,12 @@ impl AccessToken {
 
     /// Whether it was issued just now.
     pub(super) fn is_fresh(&self, now: UnixTime) -> bool {
-        self.age(now) < FRESH
+        now >= self.0.at && self.age(now) < FRESH
     }
 
     fn is_usable(&self, now: UnixTime) -> bool {
-        self.age(now) < self.0.lifetime * 59 / 60
+        // A clock that was stepped back tells nothing of its age.
+        now >= self.0.at && self.age(now) < self.0.lifetime * 59 / 60
     }
 
     fn wants_renewal(&self, now: UnixTime) -> bool {

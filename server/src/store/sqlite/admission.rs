@@ -60,7 +60,8 @@ pub(super) fn use_up(
     used_for: &str,
     now: UnixTime,
 ) -> Outcome<bool> {
-    match admission {
+    let allowances = "DELETE FROM enrollment_allowances WHERE application_id = ?1 AND user_id = ?2";
+    let good = match admission {
         Admission::FirstFactor => Ok(!had_factors(connection, user)?),
         Admission::Authorization(challenge) => {
             let insert =
@@ -69,11 +70,13 @@ pub(super) fn use_up(
             let params = params![challenge.to_string(), used_for, now.as_millis()];
             Ok(execute(connection, insert, params)? == 1)
         }
-        Admission::Allowance => {
-            let delete = "DELETE FROM enrollment_allowances WHERE application_id = ?1 AND user_id = ?2";
-            Ok(execute(connection, delete, key(user))? == 1)
-        }
+        Admission::Allowance => Ok(execute(connection, allowances, key(user))? == 1),
+    };
+    // The operator's permission was for one factor, whatever this one rests on.
+    if matches!(good, Ok(true)) {
+        execute(connection, allowances, key(user))?;
     }
+    good
 }
 
 /// Whether an approval has been used for a factor.

@@ -17,7 +17,7 @@ use super::{
     SqliteStore,
     admission::{Admission, admit, allow, key, use_up},
     columns::{all, execute, parsed},
-    devices::mark_due,
+    devices::{by_id as device_by_id, mark_due},
     enrollments::{supersede_open, supersede_without_admission},
     failure::{Failure, Outcome},
 };
@@ -71,10 +71,19 @@ impl Codes for SqliteStore {
         })
     }
 
+    fn accept_recovery(&self, code: RecoveryId, challenge: ChallengeId) -> StoreFuture<'_, bool> {
+        self.write("codes.accept_recovery", move |connection, now| {
+            let accept = "UPDATE recovery_codes SET accepted_at = coalesce(accepted_at, ?3)
+                WHERE id = ?1 AND used_by = ?2 AND revoked_at IS NULL";
+            let params = params![code.to_string(), challenge.to_string(), now.as_millis()];
+            Ok(execute(connection, accept, params)? == 1)
+        })
+    }
+
     fn release_recovery(&self, code: RecoveryId, challenge: ChallengeId) -> StoreFuture<'_, ()> {
         self.write("codes.release_recovery", move |connection, _| {
             let release = "UPDATE recovery_codes SET used_by = NULL, used_at = NULL
-                WHERE id = ?1 AND used_by = ?2";
+                WHERE id = ?1 AND used_by = ?2 AND accepted_at IS NULL";
             execute(connection, release, [code.to_string(), challenge.to_string()]).map(|_| ())
         })
     }
@@ -166,6 +175,15 @@ pub(super) fn confirm_totp(
     execute(connection, update, params![id.to_string(), now.as_millis(), step.cast_signed()]).map(|_| ())
 }
 
+/// Whether a factor that approved something is still the user's.
+pub(super) fn is_in_force(connection: &Connection, factor: CodeFactorId) -> Outcome<bool> {
+    if let CodeFactorId::Device(id) = factor {
+        let device = device_by_id(connection, id)?;
+        return Ok(device.is_some_and(|device| device.bound.is_some() && device.revoked_at.is_none()));
+    }
+    Ok(by_id(connection, factor)?.is_some_and(|factor| factor.is_in_force))
+}
+
 fn by_id(connection: &Connection, factor: CodeFactorId) -> Outcome<Option<CodeFactorState>> {
     if let CodeFactorId::Recovery(id) = factor {
         let stored = recovery_by_id(connection, id)?;
@@ -201,6 +219,9 @@ fn consume_totp(
 }
 
 fn issue_recovery(connection: &Connection, code: &NewRecovery, now: UnixTime) -> Outcome<bool> {
+    if !code.approved_by.map_or(Ok(true), |by| is_in_force(connection, by))? {
+        return Ok(false);
+    }
     // An operator's permission is for an enrolment.
     let admission = admit(connection, &code.user, code.authorization, now)?;
     let Some(admission) = admission.filter(|admission| *admission != Admission::Allowance) else {

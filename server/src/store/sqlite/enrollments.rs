@@ -18,7 +18,7 @@ use self::row::{By, Found, admission, find, open_of_user, set_state};
 use super::{
     SqliteStore,
     admission::{Admission, admit, had_factors, use_up},
-    codes::{count_confirmed_totp, insert_totp},
+    codes::{count_confirmed_totp, insert_totp, is_in_force},
     columns::{all, execute, optional},
     devices::count_in_use,
     failure::Outcome,
@@ -206,6 +206,9 @@ fn start(connection: &Connection, new: &NewEnrollment, now: UnixTime) -> Outcome
     if row::exists(connection, new)? {
         // This very call was made before, and its answer was lost.
         return Ok(StartOutcome::Started);
+    }
+    if !new.approved_by.map_or(Ok(true), |by| is_in_force(connection, by))? {
+        return Ok(StartOutcome::StepUpRequired);
     }
     let Some(admission) = admit(connection, &new.user, new.authorization, now)? else {
         return Ok(StartOutcome::StepUpRequired);

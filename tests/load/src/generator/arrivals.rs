@@ -10,7 +10,7 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use super::Generator;
+use super::{Generator, codes::AT_ONCE};
 use crate::{
     Failure,
     command::{Load, Report},
@@ -65,6 +65,31 @@ async fn in_flight(generator: &Generator, logins: u32, seconds: u32) -> Vec<Outc
         }
     }
     outcomes
+}
+
+/// Logs users in by the codes of their devices, so many at a time: each user as often as codes count at once.
+pub(super) async fn log_in_by_code(generator: &Generator, logins: u32) -> Report {
+    let began = Instant::now();
+    let users = generator.users.iter().cycle().take(generator.users.len() * AT_ONCE as usize);
+    let mut tasks = JoinSet::new();
+    let mut outcomes = Vec::new();
+    for user in users {
+        if tasks.len() == logins as usize
+            && let Some(ended) = tasks.join_next().await
+        {
+            outcomes.push(ended.unwrap_or_else(|panic| Err(panic.into())));
+        }
+        let number = generator.begun.fetch_add(1, Ordering::Relaxed);
+        let (user, backend, due) = (Arc::clone(user), generator.backend.clone(), Instant::now());
+        tasks.spawn(async move {
+            let decided = user.log_in_by_code(&backend, &format!("attempt-{number}")).await?;
+            Ok((due.elapsed(), decided))
+        });
+    }
+    while let Some(ended) = tasks.join_next().await {
+        outcomes.push(ended.unwrap_or_else(|panic| Err(panic.into())));
+    }
+    report(outcomes, began.elapsed())
 }
 
 /// The next user's login.

@@ -5,9 +5,10 @@ use std::time::Duration;
 use countersign_proto::{
     common::{ChallengeState, FactorType},
     login::{
-        AwaitChallengeRequest, CancelChallengeRequest, ConfirmEnrollmentRequest, CreateChallengeRequest,
-        LoginSource, RedeemChallengeRequest, StartEnrollmentRequest, create_challenge_response::Outcome,
-        login_service_client::LoginServiceClient, user_service_client::UserServiceClient,
+        AwaitChallengeRequest, CancelChallengeRequest, CodeResult, ConfirmEnrollmentRequest,
+        CreateChallengeRequest, LoginSource, RedeemChallengeRequest, StartEnrollmentRequest,
+        VerifyCodeRequest, create_challenge_response::Outcome, login_service_client::LoginServiceClient,
+        user_service_client::UserServiceClient,
     },
 };
 use tonic::{
@@ -62,17 +63,28 @@ impl Backend {
 
     /// Asks a user's device, as a login page does.
     pub(super) async fn create(&self, user_id: &str, attempt_id: &str) -> Result<Asked, Failure> {
-        let source = LoginSource {
-            ip_address: "203.0.113.7".to_owned(),
-            user_agent: "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0".to_owned(),
-            ..LoginSource::default()
-        };
-        let request = CreateChallengeRequest {
-            user_id: user_id.to_owned(),
-            attempt_id: attempt_id.to_owned(),
-            source: Some(source),
-            ..CreateChallengeRequest::default()
-        };
+        self.create_as(asking(user_id, attempt_id)).await
+    }
+
+    /// Asks for a TOTP code: no device is woken.
+    pub(super) async fn create_for_code(&self, user_id: &str, attempt_id: &str) -> Result<String, Failure> {
+        let allowed_factors = vec![FactorType::Totp.into()];
+        let request = CreateChallengeRequest { allowed_factors, ..asking(user_id, attempt_id) };
+        Ok(self.create_as(request).await?.challenge_id)
+    }
+
+    /// Types a code, which must be the right one.
+    pub(super) async fn verify_code(&self, challenge_id: &str, code: String) -> Result<(), Failure> {
+        let request =
+            VerifyCodeRequest { challenge_id: challenge_id.to_owned(), code, ..VerifyCodeRequest::default() };
+        let verified = self.login().verify_code(self.authorized(request)).await?.into_inner();
+        match verified.result() {
+            CodeResult::Accepted => Ok(()),
+            other => Err(format!("the code was {}", other.as_str_name()).into()),
+        }
+    }
+
+    async fn create_as(&self, request: CreateChallengeRequest) -> Result<Asked, Failure> {
         let created = self.login().create_challenge(self.authorized(request)).await?.into_inner();
         let Some(Outcome::Challenge(challenge)) = created.outcome else { return Err("not enrolled".into()) };
         Ok(Asked { challenge_id: challenge.challenge_id, match_code: created.match_code })
@@ -133,6 +145,21 @@ impl Backend {
         let mut request = Request::new(message);
         request.metadata_mut().insert("authorization", self.authorization.clone());
         request
+    }
+}
+
+/// As a login page asks.
+fn asking(user_id: &str, attempt_id: &str) -> CreateChallengeRequest {
+    let source = LoginSource {
+        ip_address: "203.0.113.7".to_owned(),
+        user_agent: "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0".to_owned(),
+        ..LoginSource::default()
+    };
+    CreateChallengeRequest {
+        user_id: user_id.to_owned(),
+        attempt_id: attempt_id.to_owned(),
+        source: Some(source),
+        ..CreateChallengeRequest::default()
     }
 }
 

@@ -19,7 +19,7 @@ use countersign_proto::{
 use prost::Message as _;
 use tonic::{Request, Streaming, metadata::MetadataValue, transport::Channel};
 
-use super::connections::Connections;
+use super::{codes::Codes, connections::Connections};
 use crate::{Failure, clock, stand_in::TOPIC};
 
 const GET_CHALLENGE: &str = "/countersign.device.v1.DeviceService/GetChallenge";
@@ -32,6 +32,7 @@ pub struct Device {
     public_key: PublicKey,
     server_id: String,
     pub(super) id: String,
+    pub(super) codes: Codes,
 }
 
 /// A device that has taken a link, and the code that its person types.
@@ -61,7 +62,8 @@ impl Device {
         let request = EnrollRequest { token, public_key: Some(public_key.clone()), enrollment };
         let enrolled = client.enroll(request).await?.into_inner();
         let id = enrolled.account.ok_or("no account")?.device_id;
-        let device = Self { connections, key, public_key, server_id, id };
+        let codes = Codes::of(enrolled.totp.ok_or("no TOTP secret")?)?;
+        let device = Self { connections, key, public_key, server_id, id, codes };
         Ok(Enrolled { device, confirmation_code: enrolled.confirmation_code })
     }
 

@@ -89,7 +89,7 @@ async fn devices_whose_topic_is_configured_no_more_are_counted() {
 }
 
 fn fcm_section(patient: &Patient, google: &FcmStandIn) -> String {
-    let account = patient.write("fcm.json", &google.service_account().to_string());
+    let account = patient.write("fcm.json", google.service_account().to_string());
     let ca_file = patient.write("fcm-ca.pem", google.ca_pem());
     let base_url = google.base_url();
     format!("[fcm]\nservice_account_file = {account:?}\nbase_url = {base_url:?}\nca_file = {ca_file:?}\n")

@@ -107,8 +107,12 @@ impl Answer {
             }
             Self::Cancel(challenge) | Self::View(challenge) | Self::Fetch(challenge) => challenge.as_ref(),
             Self::Code(told) => told.as_ref().map(|told| &*told.challenge),
-            Self::Create(_) | Self::Decide(_) | Self::Redeem(_) | Self::Revoke => None,
-            Self::Stand(_) | Self::Unlock(_) => None,
+            Self::Create(_)
+            | Self::Decide(_)
+            | Self::Redeem(_)
+            | Self::Revoke
+            | Self::Stand(_)
+            | Self::Unlock(_) => None,
         }
     }
 }

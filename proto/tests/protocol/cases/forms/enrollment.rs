@@ -151,7 +151,7 @@ fn new_keys() -> Vec<StatementCase> {
                 },
             )
             .refuses_envelope("a new key, which signed first", EnvelopeFault::KeyId, |e| {
-                e.signatures.reverse()
+                e.signatures.reverse();
             })
             .refuses_envelope("a new key that did not sign", EnvelopeFault::Signature, |e| {
                 e.signatures[1].sig[0] ^= 1;

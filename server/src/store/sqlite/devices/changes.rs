@@ -9,10 +9,7 @@ use countersign_domain::{
 use countersign_proto::common::PushState;
 use rusqlite::{Connection, params};
 
-use super::{
-    by_id, end, is_key_known, mark_due,
-    row::{device, written},
-};
+use super::{by_id, end, is_key_known, mark_due, row::written};
 use crate::store::{
     devices::{ChangeOutcome, DeviceRow, Goodbye, KeyChange, ProfileChange, TombstoneDue},
     sqlite::{
@@ -153,11 +150,15 @@ pub(super) fn ended_by(
     now: UnixTime,
 ) -> Outcome<Option<DeviceRow>> {
     let since = now.minus(TOLD_FOR).as_millis();
-    let ended = "SELECT devices.* FROM devices WHERE id = ?1 AND (
+    let ended = "SELECT 1 FROM devices WHERE id = ?1 AND (
             EXISTS (SELECT 1 FROM bindings WHERE device_id = ?1 AND public_key = ?2 AND replaced_by = ?3
                 AND replaced_at > ?4)
             OR public_key = ?2 AND change_sha256 = ?3 AND revoked_at > ?4)";
-    optional(connection, ended, params![id.to_string(), public_key, payload_sha256, since], device)
+    let params = params![id.to_string(), public_key, payload_sha256, since];
+    match optional(connection, ended, params, |_| Ok(()))? {
+        Some(()) => by_id(connection, id),
+        None => Ok(None),
+    }
 }
 
 fn in_use(connection: &Connection, id: DeviceId, public_key: [u8; 32]) -> Outcome<Option<DeviceRow>> {

@@ -33,6 +33,7 @@ CREATE TABLE recovery_codes (
     created_at     INTEGER NOT NULL,
     used_by        TEXT,                            -- chl_... that it was used for
     used_at        INTEGER,
+    accepted_at    INTEGER,                         -- when it let in: it is given back no more
     replaced_at    INTEGER,                         -- when the next one was issued
     revoked_at     INTEGER
 ) STRICT;
