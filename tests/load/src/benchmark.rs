@@ -181,7 +181,7 @@ async fn memory(installation: &mut Installation, count: u32) -> Result<Memory, F
 async fn streams(installation: &mut Installation, count: u32) -> Result<Streams, Failure> {
     let idle = installation.at_rest().await?.resident_bytes;
     installation.order(Command::Subscribe { of_device: 1 }).await?;
-    let open = installation.at_rest().await?.resident_bytes;
+    let open = installation.grown().await?.resident_bytes;
     let (told, used) = installation.measured(Command::Announce).await?;
     let bytes = open.saturating_sub(idle) / u64::from(count);
     Ok(Streams { count, bytes, told_in: told.took, used })

@@ -135,6 +135,24 @@ impl Installation {
         Ok((report, used))
     }
 
+    /// Waits until the server holds no more memory than before. With many streams open it never rests: it tells each that
+    /// it is alive, and on Redis looks for what it may have missed.
+    pub async fn grown(&mut self) -> Result<Usage, Failure> {
+        let until = Instant::now() + REST_PATIENCE;
+        let mut before = self.usages()?.server;
+        loop {
+            clock::pause(REST).await;
+            let now = self.usages()?.server;
+            if now.resident_bytes <= before.resident_bytes + before.resident_bytes / 1000 {
+                return Ok(now);
+            }
+            if Instant::now() > until {
+                return Err("the server's memory grows on and on".into());
+            }
+            before = now;
+        }
+    }
+
     /// Waits until the server has nothing more to do.
     pub async fn at_rest(&mut self) -> Result<Usage, Failure> {
         let until = Instant::now() + REST_PATIENCE;
