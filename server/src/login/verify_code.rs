@@ -84,8 +84,14 @@ impl Verification {
             // The store of challenges may have lost what the directory still knows.
             found(self.core.challenges.update(self.ask(Finding::NotCompared, codes.holds)).await?)?
         };
-        let found = look_for(&self.core, &user, &codes, &self.typed, self.id).await?;
         let challenge = *seen.challenge;
+        if seen.answer == CodeAnswer::LockedOut {
+            if codes.holds.locked_at.is_none() {
+                holds::copy_present(&self.core, &user).await;
+            }
+            return Ok((CodeResult::LockedOut, challenge));
+        }
+        let found = look_for(&self.core, &user, &codes, &self.typed, self.id).await?;
         match (seen.answer, found) {
             (CodeAnswer::Compare, found) => self.compare(&user, &codes, found, &challenge).await,
             (CodeAnswer::NotPending, found) => Ok(self.after_the_end(&found, challenge)),
@@ -93,12 +99,7 @@ impl Verification {
             (CodeAnswer::NotTaken, Found::Recovery { used_by: Some(_), .. }) => {
                 Ok((CodeResult::AlreadyUsed, challenge))
             }
-            (answer, _) => {
-                if answer == CodeAnswer::LockedOut && codes.holds.locked_at.is_none() {
-                    holds::copy_present(&self.core, &user).await;
-                }
-                Ok((result_of(answer), challenge))
-            }
+            (answer, _) => Ok((result_of(answer), challenge)),
         }
     }
 
@@ -164,11 +165,16 @@ impl Verification {
         let accept = self.ask(Finding::Right(factor, settlement), codes.holds);
         let told = found(self.core.challenges.update(accept).await?)?;
         let challenge = *told.challenge;
-        if let (CodeAnswer::Accepted, FactorId::Recovery(id)) = (told.answer, factor.id) {
-            self.core.codes.accept_recovery(id, self.id).await?;
-        }
-        // Only now, when it is safe: a waiter must not hear what a crash can still undo.
+        let noted = match (told.answer, factor.id) {
+            (CodeAnswer::Accepted, FactorId::Recovery(id)) => {
+                self.core.codes.accept_recovery(id, self.id).await.map(drop)
+            }
+            _ => Ok(()),
+        };
+        // Only now, when it is safe: a waiter must not hear what a crash can still undo. But whatever became of the note:
+        // it is settled, and a redemption notes it as well.
         self.core.announce(&challenge);
+        noted?;
         if told.answer == CodeAnswer::Accepted {
             tracing::info!(challenge.id = %self.id, factor.id = %factor.id, "a code settled a challenge");
             if let Some(settled) = challenge.state.settled() {

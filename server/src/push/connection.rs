@@ -41,6 +41,15 @@ pub(super) struct Tls {
     pub(super) time_limits: TimeLimits,
 }
 
+/// The certificates of a `ca_file`; none without one. The error says what it must be.
+pub(super) fn extra_roots(pem: Option<&str>) -> Result<Vec<Certificate>, &'static str> {
+    let Some(pem) = pem else { return Ok(Vec::new()) };
+    match Certificate::from_pem_bundle(pem.as_bytes()) {
+        Ok(roots) if !roots.is_empty() => Ok(roots),
+        _ => Err("must be a PEM file with one or more certificates (BEGIN CERTIFICATE)"),
+    }
+}
+
 /// Sends to one server of a provider.
 pub(super) struct Connections {
     /// The provider's name, for words.

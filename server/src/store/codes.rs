@@ -156,7 +156,8 @@ pub trait Codes: Send + Sync {
     fn accept_recovery(&self, code: RecoveryId, challenge: ChallengeId) -> StoreFuture<'_, bool>;
 
     /// Gives a recovery code back that was used for a challenge which something else settled, and never let in.
-    fn release_recovery(&self, code: RecoveryId, challenge: ChallengeId) -> StoreFuture<'_, ()>;
+    /// Whether it did.
+    fn release_recovery(&self, code: RecoveryId, challenge: ChallengeId) -> StoreFuture<'_, bool>;
 
     /// The factor settled a challenge. For a recovery code there is nothing to note: its use says it.
     fn note_used(&self, factor: CodeFactorId, at: UnixTime) -> StoreFuture<'_, ()>;

@@ -6,7 +6,7 @@ use reqwest::{Certificate, Url};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::provider_token::{self, ProviderTokenKey};
-use crate::push::connection::{TimeLimits, Tls};
+use crate::push::connection::{TimeLimits, Tls, extra_roots};
 
 /// The settings of APNs.
 #[derive(Clone, Debug)]
@@ -101,14 +101,7 @@ impl ApnsConfig {
     }
 
     fn extra_roots(&self) -> Result<Vec<Certificate>, InvalidApnsConfig> {
-        let Some(pem) = &self.ca_pem else { return Ok(Vec::new()) };
-        match Certificate::from_pem_bundle(pem.as_bytes()) {
-            Ok(roots) if !roots.is_empty() => Ok(roots),
-            _ => Err(invalid(
-                "ca_file",
-                "must be a PEM file with one or more certificates (BEGIN CERTIFICATE)",
-            )),
-        }
+        extra_roots(self.ca_pem.as_deref()).map_err(|allowed| invalid("ca_file", allowed))
     }
 }
 

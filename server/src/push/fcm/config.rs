@@ -7,7 +7,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 
 use super::access_token;
-use crate::push::connection::{TimeLimits, Tls, causes};
+use crate::push::connection::{TimeLimits, Tls, causes, extra_roots};
 
 /// The settings of FCM.
 #[derive(Clone, Debug)]
@@ -110,14 +110,7 @@ impl FcmConfig {
     }
 
     fn extra_roots(&self) -> Result<Vec<Certificate>, InvalidFcmConfig> {
-        let Some(pem) = &self.ca_pem else { return Ok(Vec::new()) };
-        match Certificate::from_pem_bundle(pem.as_bytes()) {
-            Ok(roots) if !roots.is_empty() => Ok(roots),
-            _ => Err(invalid(
-                "ca_file",
-                "must be a PEM file with one or more certificates (BEGIN CERTIFICATE)",
-            )),
-        }
+        extra_roots(self.ca_pem.as_deref()).map_err(|allowed| invalid("ca_file", allowed))
     }
 }
 

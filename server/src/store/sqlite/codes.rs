@@ -80,11 +80,11 @@ impl Codes for SqliteStore {
         })
     }
 
-    fn release_recovery(&self, code: RecoveryId, challenge: ChallengeId) -> StoreFuture<'_, ()> {
+    fn release_recovery(&self, code: RecoveryId, challenge: ChallengeId) -> StoreFuture<'_, bool> {
         self.write("codes.release_recovery", move |connection, _| {
             let release = "UPDATE recovery_codes SET used_by = NULL, used_at = NULL
                 WHERE id = ?1 AND used_by = ?2 AND accepted_at IS NULL";
-            execute(connection, release, [code.to_string(), challenge.to_string()]).map(|_| ())
+            Ok(execute(connection, release, [code.to_string(), challenge.to_string()])? == 1)
         })
     }
 
