@@ -329,6 +329,8 @@ async fn core(
         applications: Arc::clone(store) as _,
         devices,
         codes: Arc::clone(store) as _,
+        allowances: Arc::clone(store) as _,
+        hold_copies: Arc::clone(store) as _,
         enrollments: Arc::clone(store) as _,
         challenge_waiters: Arc::default(),
         device_waiters: Arc::default(),

@@ -28,7 +28,7 @@ use crate::{
     refusal::Refusal,
     server_keys::{NoValidKey, ServerKeys},
     store::{
-        Applications, Challenges, Codes, Devices, Enrollments, Wakeups,
+        Allowances, Applications, Challenges, Codes, Devices, Enrollments, HoldCopies, Wakeups,
         applications::Application,
         devices::{DeviceRow, UserKey},
     },
@@ -67,6 +67,10 @@ pub struct Core {
     pub devices: Arc<dyn Devices>,
     /// Factors that settle by a code.
     pub codes: Arc<dyn Codes>,
+    /// An operator's permissions to enrol.
+    pub allowances: Arc<dyn Allowances>,
+    /// Lock and block, as far as they were copied.
+    pub hold_copies: Arc<dyn HoldCopies>,
     /// Enrolments under way.
     pub enrollments: Arc<dyn Enrollments>,
     /// Who waits for a challenge, and is handed it when it is pending no more.

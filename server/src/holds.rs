@@ -17,7 +17,7 @@ use crate::{
 /// could not be made has been logged by the store, and is made by whoever meets it next.
 pub async fn copy(core: &Core, user: &UserKey, holds: Holds) {
     if holds != Holds::default() {
-        let _ = core.codes.copy_holds(user.clone(), holds).await;
+        let _ = core.hold_copies.copy(user.clone(), holds).await;
     }
 }
 
@@ -31,5 +31,5 @@ pub async fn copy_present(core: &Core, user: &UserKey) {
 /// Lets codes and pushes through again: everywhere when this returns.
 pub async fn lift(core: &Core, user: UserKey) -> Result<(), StoreError> {
     let at = core.challenges.update(Unlock { user: core.ids.user_tag(&user) }).await?;
-    core.codes.lift_holds(user, at).await
+    core.hold_copies.lift(user, at).await
 }

@@ -161,7 +161,7 @@ impl Operator {
     ) -> Result<UnixTime, OperatorError> {
         let user = user_of(application, user_id)?;
         let until = self.core.clock.now().plus(ALLOWED_FOR);
-        self.core.codes.allow_enrollment(user, until).await.map_err(Refusal::from)?;
+        self.core.allowances.allow_enrollment(user, until).await.map_err(Refusal::from)?;
         Ok(until)
     }
 

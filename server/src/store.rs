@@ -1,19 +1,21 @@
 //! Where state lies: small traits, one for each kind of it.
 //!
 //! [`Challenges`] is short-lived: what the pure functions of `countersign_domain::operation` load and write.
-//! The rest is the durable directory: [`Applications`], [`Devices`], [`Codes`], [`Enrollments`],
-//! [`Secrets`].
+//! The rest is the durable directory: [`Applications`], [`Devices`], [`Codes`], [`Enrollments`], [`Allowances`],
+//! [`HoldCopies`], [`Secrets`].
 //!
 //! [`Wakeups`] tells of changes that another server made, where several share the challenges.
 //!
 //! Every change is a compare-and-set. What a method has acknowledged survives the process and the power.
 //! Each method that changes something takes its time at the commit, from the store's own clock.
 
+pub mod allowances;
 pub mod applications;
 pub mod challenges;
 pub mod codes;
 pub mod devices;
 pub mod enrollments;
+pub mod hold_copies;
 pub mod redis;
 pub mod secrets;
 pub mod sqlite;
@@ -22,8 +24,8 @@ pub mod wakeups;
 use std::{future::Future, pin::Pin};
 
 pub use self::{
-    applications::Applications, challenges::Challenges, codes::Codes, devices::Devices,
-    enrollments::Enrollments, secrets::Secrets, wakeups::Wakeups,
+    allowances::Allowances, applications::Applications, challenges::Challenges, codes::Codes,
+    devices::Devices, enrollments::Enrollments, hold_copies::HoldCopies, secrets::Secrets, wakeups::Wakeups,
 };
 
 /// What every method of a store returns.

@@ -171,17 +171,6 @@ pub trait Codes: Send + Sync {
     /// tombstone as due, in one transaction. Again: the same outcome. A device's own secret is no factor by
     /// itself: not found.
     fn revoke(&self, user: UserKey, factor: CodeFactorId, tag: DeviceTag) -> StoreFuture<'_, RevokeOutcome>;
-
-    /// Lets the user complete one enrolment without an authorization that is begun before `until`. A later
-    /// permission takes the place of the one before.
-    fn allow_enrollment(&self, user: UserKey, until: UnixTime) -> StoreFuture<'_, ()>;
-
-    /// Copies lock and block. What is not newer than the last unlocking is dropped; what is `None` stays as it is.
-    fn copy_holds(&self, user: UserKey, holds: Holds) -> StoreFuture<'_, ()>;
-
-    /// Lifts the copies of lock and block. Those of what began until `at` count no more, which is when the user record was
-    /// unlocked.
-    fn lift_holds(&self, user: UserKey, at: UnixTime) -> StoreFuture<'_, ()>;
 }
 
 /// The new TOTP secret of an enrolment.

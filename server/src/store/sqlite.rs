@@ -4,6 +4,7 @@
 //! the same file beside a running server.
 
 mod admission;
+mod allowances;
 mod applications;
 mod backup;
 mod challenges;
@@ -13,6 +14,7 @@ mod connection;
 mod devices;
 mod enrollments;
 mod failure;
+mod hold_copies;
 mod inspection;
 mod job;
 mod lock;

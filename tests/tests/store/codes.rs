@@ -308,7 +308,7 @@ pub(crate) async fn a_permission_is_good_for_one_factor_begun_in_time(stores: St
     let user = stores.user().await;
     assert!(stores.issue(1, &user, None).await);
     let until = START.plus(Duration::from_hours(24));
-    stores.codes.allow_enrollment(user.clone(), until).await.expect("an answer");
+    stores.allowances.allow_enrollment(user.clone(), until).await.expect("an answer");
     let other = UserKey { user_id: "bob".into(), ..user.clone() };
     assert!(stores.issue(9, &other, None).await);
     assert_eq!(stores.begin(&totp_enrollment(9, &other, None)).await, StartOutcome::StepUpRequired);
@@ -352,7 +352,7 @@ pub(crate) async fn a_deleted_user_has_no_codes_and_never_had_any(stores: Stores
     let recovery = FactorId::Recovery(RecoveryId::new(USER, 1));
     let secret = stores.enroll_totp(1, &user).await;
     let locked = Holds { locked_at: Some(START), push_blocked_at: None };
-    stores.codes.copy_holds(user.clone(), locked).await.expect("an answer");
+    stores.hold_copies.copy(user.clone(), locked).await.expect("an answer");
     stores.allow(&user).await;
     let due = |factor: FactorId, n| TombstoneDue {
         factor,
@@ -369,27 +369,4 @@ pub(crate) async fn a_deleted_user_has_no_codes_and_never_had_any(stores: Stores
     assert_eq!(stores.devices.tombstones_due().await.map(|due| due.len()), Ok(2));
     assert!(!stores.devices.of_user(user.clone()).await.expect("an answer").had_factors);
     assert_eq!(stores.begin(&totp_enrollment(2, &user, None)).await, StartOutcome::Started);
-}
-
-pub(crate) async fn lock_and_block_are_copied_until_they_are_lifted(stores: Stores) {
-    let user = stores.user().await;
-    let at = |seconds| START.plus(Duration::from_secs(seconds));
-    let copy = |locked_at, push_blocked_at| {
-        stores.codes.copy_holds(user.clone(), Holds { locked_at, push_blocked_at })
-    };
-    copy(Some(at(1)), None).await.expect("an answer");
-    copy(None, Some(at(2))).await.expect("an answer");
-    let both = Holds { locked_at: Some(at(1)), push_blocked_at: Some(at(2)) };
-    assert_eq!(stores.codes_of(&user).await.holds, both);
-    let lift = |until| stores.codes.lift_holds(user.clone(), until);
-    lift(at(1)).await.expect("an answer");
-    let later = Holds { locked_at: None, push_blocked_at: Some(at(2)) };
-    assert_eq!(stores.codes_of(&user).await.holds, later);
-    lift(at(2)).await.expect("an answer");
-    assert_eq!(stores.codes_of(&user).await.holds, Holds::default());
-    copy(Some(at(1)), Some(at(2))).await.expect("an answer");
-    assert_eq!(stores.codes_of(&user).await.holds, Holds::default());
-    copy(Some(at(3)), None).await.expect("an answer");
-    let again = Holds { locked_at: Some(at(3)), push_blocked_at: None };
-    assert_eq!(stores.codes_of(&user).await.holds, again);
 }

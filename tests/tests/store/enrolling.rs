@@ -83,7 +83,7 @@ impl Stores {
     /// An operator permits an enrolment.
     pub(crate) async fn allow(&self, user: &UserKey) {
         let until = START.plus(Duration::from_hours(1000));
-        self.codes.allow_enrollment(user.clone(), until).await.expect("an answer");
+        self.allowances.allow_enrollment(user.clone(), until).await.expect("an answer");
     }
 
     /// Enrols device `n`, whose key is number `n`, without confirmation.

@@ -16,7 +16,7 @@ use std::{
 use countersign::{
     clock::ManualClock,
     store::{
-        Applications, Challenges, Codes, Devices, Enrollments, Secrets,
+        Allowances, Applications, Challenges, Codes, Devices, Enrollments, HoldCopies, Secrets,
         applications::{ApiKeyRow, Application},
         devices::UserKey,
         sqlite::{Options, SqliteStore},
@@ -57,6 +57,8 @@ pub(crate) struct Stores {
     pub(crate) applications: Arc<dyn Applications>,
     pub(crate) devices: Arc<dyn Devices>,
     pub(crate) codes: Arc<dyn Codes>,
+    pub(crate) allowances: Arc<dyn Allowances>,
+    pub(crate) hold_copies: Arc<dyn HoldCopies>,
     pub(crate) enrollments: Arc<dyn Enrollments>,
     pub(crate) secrets: Arc<dyn Secrets>,
     pub(crate) clock: TestClock,
@@ -130,6 +132,8 @@ impl Stores {
             applications: store.clone(),
             devices: store.clone(),
             codes: store.clone(),
+            allowances: store.clone(),
+            hold_copies: store.clone(),
             enrollments: store.clone(),
             secrets: store,
             clock,

@@ -8,6 +8,7 @@ mod enrolling;
 mod enrollments;
 mod files;
 mod fixture;
+mod hold_copies;
 mod model;
 mod queue;
 mod races;
@@ -81,6 +82,8 @@ mod directory_state {
             a_permission_is_good_for_one_factor_begun_in_time
             the_first_factor_ends_every_other_enrolment
             a_deleted_user_has_no_codes_and_never_had_any
+        }
+        hold_copies {
             lock_and_block_are_copied_until_they_are_lifted
         }
         enrollments {

@@ -4,6 +4,7 @@ use countersign_domain::{UnixTime, id::ChallengeId};
 use rusqlite::{Connection, params};
 
 use super::{
+    allowances,
     columns::{execute, optional},
     failure::{Failure, Outcome},
 };
@@ -45,11 +46,7 @@ pub(super) fn admit(
     if !had_factors(connection, user)? {
         return Ok(Some(Admission::FirstFactor));
     }
-    let allowed = "SELECT 1 FROM enrollment_allowances
-        WHERE application_id = ?1 AND user_id = ?2 AND expires_at > ?3";
-    let [application, user_id] = key(user);
-    let allowed = optional(connection, allowed, params![application, user_id, now.as_millis()], |_| Ok(()))?;
-    Ok(allowed.map(|()| Admission::Allowance))
+    Ok(allowances::is_allowed(connection, user, now)?.then_some(Admission::Allowance))
 }
 
 /// Uses up what the factor `used_for` rests on. `false`: that has been used for another one meanwhile.
@@ -60,7 +57,6 @@ pub(super) fn use_up(
     used_for: &str,
     now: UnixTime,
 ) -> Outcome<bool> {
-    let allowances = "DELETE FROM enrollment_allowances WHERE application_id = ?1 AND user_id = ?2";
     let good = match admission {
         Admission::FirstFactor => Ok(!had_factors(connection, user)?),
         Admission::Authorization(challenge) => {
@@ -70,11 +66,11 @@ pub(super) fn use_up(
             let params = params![challenge.to_string(), used_for, now.as_millis()];
             Ok(execute(connection, insert, params)? == 1)
         }
-        Admission::Allowance => Ok(execute(connection, allowances, key(user))? == 1),
+        Admission::Allowance => allowances::forget(connection, user),
     };
     // The operator's permission was for one factor, whatever this one rests on.
     if matches!(good, Ok(true)) {
-        execute(connection, allowances, key(user))?;
+        allowances::forget(connection, user)?;
     }
     good
 }
@@ -83,16 +79,6 @@ pub(super) fn use_up(
 fn is_authorization_used(connection: &Connection, challenge: ChallengeId) -> Outcome<bool> {
     let used = "SELECT 1 FROM authorizations_used WHERE challenge_id = ?1";
     Ok(optional(connection, used, [challenge.to_string()], |_| Ok(()))?.is_some())
-}
-
-/// Lets the user begin an enrolment until then.
-pub(super) fn allow(connection: &Connection, user: &UserKey, until: UnixTime, now: UnixTime) -> Outcome<()> {
-    let upsert = "INSERT INTO enrollment_allowances (application_id, user_id, granted_at, expires_at)
-        VALUES (?1, ?2, ?3, ?4) ON CONFLICT (application_id, user_id)
-        DO UPDATE SET granted_at = excluded.granted_at, expires_at = excluded.expires_at";
-    let [application, user_id] = key(user);
-    let params = params![application, user_id, now.as_millis(), until.as_millis()];
-    execute(connection, upsert, params).map(|_| ())
 }
 
 /// The two columns that name a user.

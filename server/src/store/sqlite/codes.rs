@@ -1,6 +1,5 @@
 //! TOTP secrets and recovery codes.
 
-mod holds;
 mod row;
 
 use countersign_domain::{
@@ -15,11 +14,12 @@ pub(super) use self::row::{count_confirmed_totp, insert_totp, totp_by_id};
 use self::row::{current_recovery, recovery_by_id, totp_of_user, totp_state};
 use super::{
     SqliteStore,
-    admission::{Admission, admit, allow, key, use_up},
+    admission::{Admission, admit, key, use_up},
     columns::{all, execute, parsed},
     devices::{by_id as device_by_id, mark_due},
     enrollments::{supersede_open, supersede_without_admission},
     failure::{Failure, Outcome},
+    hold_copies,
 };
 use crate::store::{
     StoreFuture,
@@ -33,7 +33,7 @@ impl Codes for SqliteStore {
             Ok(UserCodes {
                 totp: totp_of_user(connection, &user)?,
                 recovery: current_recovery(connection, &user)?,
-                holds: holds::of_user(connection, &user)?,
+                holds: hold_copies::of_user(connection, &user)?,
             })
         })
     }
@@ -107,18 +107,6 @@ impl Codes for SqliteStore {
     fn revoke(&self, user: UserKey, factor: CodeFactorId, tag: DeviceTag) -> StoreFuture<'_, RevokeOutcome> {
         self.write("codes.revoke", move |connection, now| revoke(connection, &user, factor, tag, now))
     }
-
-    fn allow_enrollment(&self, user: UserKey, until: UnixTime) -> StoreFuture<'_, ()> {
-        self.write("codes.allow_enrollment", move |connection, now| allow(connection, &user, until, now))
-    }
-
-    fn copy_holds(&self, user: UserKey, copied: Holds) -> StoreFuture<'_, ()> {
-        self.write("codes.copy_holds", move |connection, _| holds::copy(connection, &user, copied))
-    }
-
-    fn lift_holds(&self, user: UserKey, at: UnixTime) -> StoreFuture<'_, ()> {
-        self.write("codes.lift_holds", move |connection, _| holds::lift(connection, &user, at))
-    }
 }
 
 /// What a challenge must know of a user's codes.
@@ -137,7 +125,7 @@ pub(super) fn summary(connection: &Connection, user: &UserKey) -> Outcome<Summar
     Ok(Summary {
         totp: row::totp_ids(connection, user)?,
         recovery: recovery.map(|row| (row.id, row.used_by)),
-        holds: holds::of_user(connection, user)?,
+        holds: hold_copies::of_user(connection, user)?,
     })
 }
 
@@ -150,13 +138,11 @@ pub(super) fn in_use(connection: &Connection, user: &UserKey) -> Outcome<Vec<Cod
     all(connection, in_use, key(user), |row| parsed(row, 0))
 }
 
-/// Forgets secrets and codes of a user, lock, block and allowance.
+/// Forgets secrets and codes of a user.
 pub(super) fn forget_user_codes(connection: &Connection, user: &UserKey) -> Outcome<()> {
     for forget in [
         "DELETE FROM totp_secrets WHERE application_id = ?1 AND user_id = ?2",
         "DELETE FROM recovery_codes WHERE application_id = ?1 AND user_id = ?2",
-        "DELETE FROM enrollment_allowances WHERE application_id = ?1 AND user_id = ?2",
-        "DELETE FROM user_standings WHERE application_id = ?1 AND user_id = ?2",
     ] {
         execute(connection, forget, key(user))?;
     }

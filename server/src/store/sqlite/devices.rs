@@ -18,10 +18,12 @@ pub(super) use self::row::{by_id, count_in_use};
 use super::{
     SqliteStore,
     admission::had_factors,
+    allowances,
     codes::{Summary, forget_user_codes, in_use as codes_in_use, summary},
     columns::{all, execute, optional, optional_time, parsed, time},
     enrollments::{forget_user_enrollments, supersede_open},
     failure::Outcome,
+    hold_copies,
 };
 use crate::store::{
     StoreFuture,
@@ -85,6 +87,8 @@ impl Devices for SqliteStore {
             }
             forget_user_enrollments(connection, &user)?;
             forget_user_codes(connection, &user)?;
+            allowances::forget(connection, &user)?;
+            hold_copies::forget(connection, &user)?;
             let forget = "DELETE FROM bindings WHERE device_id IN
                 (SELECT id FROM devices WHERE application_id = ?1 AND user_id = ?2)";
             execute(connection, forget, params)?;

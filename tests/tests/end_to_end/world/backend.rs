@@ -6,7 +6,7 @@ use countersign::{
     clock::SystemClock,
     foundation::{Foundation, Opener},
     random::SystemRandom,
-    store::{Codes as _, devices::UserKey},
+    store::{Allowances as _, devices::UserKey},
 };
 use countersign_proto::{
     common::FactorType,

@@ -3,14 +3,23 @@
 use countersign_domain::{UnixTime, standing::Holds};
 use rusqlite::{Connection, params};
 
-use crate::store::{
-    devices::UserKey,
-    sqlite::{
-        admission::key,
-        columns::{execute, optional, optional_time},
-        failure::Outcome,
-    },
+use super::{
+    SqliteStore,
+    admission::key,
+    columns::{execute, optional, optional_time},
+    failure::Outcome,
 };
+use crate::store::{HoldCopies, StoreFuture, devices::UserKey};
+
+impl HoldCopies for SqliteStore {
+    fn copy(&self, user: UserKey, holds: Holds) -> StoreFuture<'_, ()> {
+        self.write("hold_copies.copy", move |connection, _| copy(connection, &user, holds))
+    }
+
+    fn lift(&self, user: UserKey, at: UnixTime) -> StoreFuture<'_, ()> {
+        self.write("hold_copies.lift", move |connection, _| lift(connection, &user, at))
+    }
+}
 
 /// What was copied and not lifted.
 pub(super) fn of_user(connection: &Connection, user: &UserKey) -> Outcome<Holds> {
@@ -18,7 +27,7 @@ pub(super) fn of_user(connection: &Connection, user: &UserKey) -> Outcome<Holds>
 }
 
 /// Copies what is newer than the last unlocking.
-pub(super) fn copy(connection: &Connection, user: &UserKey, copied: Holds) -> Outcome<()> {
+fn copy(connection: &Connection, user: &UserKey, copied: Holds) -> Outcome<()> {
     let (stands, unlocked_at) = read(connection, user)?;
     let newer = |at: &UnixTime| unlocked_at.is_none_or(|unlocked_at| *at > unlocked_at);
     write(
@@ -33,7 +42,7 @@ pub(super) fn copy(connection: &Connection, user: &UserKey, copied: Holds) -> Ou
 }
 
 /// Lifts what began until `at`.
-pub(super) fn lift(connection: &Connection, user: &UserKey, at: UnixTime) -> Outcome<()> {
+fn lift(connection: &Connection, user: &UserKey, at: UnixTime) -> Outcome<()> {
     let (stands, unlocked_at) = read(connection, user)?;
     let later = |began: &UnixTime| *began > at;
     let holds = Holds {
@@ -41,6 +50,12 @@ pub(super) fn lift(connection: &Connection, user: &UserKey, at: UnixTime) -> Out
         push_blocked_at: stands.push_blocked_at.filter(later),
     };
     write(connection, user, holds, unlocked_at.max(Some(at)))
+}
+
+/// Forgets the copies of a user, and when he was unlocked.
+pub(super) fn forget(connection: &Connection, user: &UserKey) -> Outcome<()> {
+    let forget = "DELETE FROM user_standings WHERE application_id = ?1 AND user_id = ?2";
+    execute(connection, forget, key(user)).map(|_| ())
 }
 
 fn read(connection: &Connection, user: &UserKey) -> Outcome<(Holds, Option<UnixTime>)> {
