@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use countersign_domain::{UnixTime, challenge::DeviceTag, id::DeviceId};
+use countersign_domain::{UnixTime, challenge::FactorTag, id::DeviceId};
 use countersign_proto::{
     envelope,
     key::VerificationKey,
@@ -48,7 +48,7 @@ impl Caller {
     }
 
     /// The tag of the device that the caller says it is, with the key that it holds.
-    pub fn tag(self, core: &Core) -> DeviceTag {
+    pub fn tag(self, core: &Core) -> FactorTag {
         core.device_tag(self.device, &self.key.to_bytes())
     }
 }

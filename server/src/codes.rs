@@ -3,7 +3,7 @@
 //! Sealed value and tag are bound to table, application, user and row: at any other place they are worth nothing.
 
 use countersign_domain::{
-    challenge::DeviceTag,
+    challenge::FactorTag,
     id::{FactorId, RecoveryId},
     recovery_code::RecoveryCode,
     totp::{PERIOD_SECONDS, Parameters},
@@ -74,6 +74,6 @@ pub fn recovery_tag(
 
 /// The tag by which a tombstone names a TOTP secret of an authenticator app or a recovery code. A device's own
 /// secret ends with the device, whose tag is another one.
-pub fn factor_tag(keyring: &Keyring, factor: FactorId) -> DeviceTag {
-    DeviceTag(keyring.factor_tag(&factor.to_string()).to_bytes())
+pub fn factor_tag(keyring: &Keyring, factor: FactorId) -> FactorTag {
+    FactorTag(keyring.factor_tag(&factor.to_string()).to_bytes())
 }

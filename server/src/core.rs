@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 
 use countersign_domain::{
     UnixTime,
-    challenge::{ChallengeRecord, DeviceTag},
+    challenge::{ChallengeRecord, FactorTag},
     enrollment::State,
     id::{ChallengeId, DeviceId, EnrollmentId, UserTag},
 };
@@ -116,8 +116,8 @@ impl Wait {
 
 impl Core {
     /// The tag that a device of this id has with this key.
-    pub fn device_tag(&self, device: DeviceId, public_key: &[u8; 32]) -> DeviceTag {
-        DeviceTag(self.keyring.device_tag(&device.to_string(), public_key).to_bytes())
+    pub fn device_tag(&self, device: DeviceId, public_key: &[u8; 32]) -> FactorTag {
+        FactorTag(self.keyring.device_tag(&device.to_string(), public_key).to_bytes())
     }
 
     /// Reads `device`, if it is in use under `key`, or waits to be confirmed.

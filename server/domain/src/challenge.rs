@@ -70,16 +70,17 @@ pub struct AskedDevice {
     /// For 'we asked Anna's Pixel'.
     pub name: String,
     /// HMAC over device id and public key: whoever writes the store can add no device.
-    pub tag: DeviceTag,
+    pub tag: FactorTag,
     /// No settlement by it is earlier.
     pub bound_at: UnixTime,
     /// Whether it could be woken when it was asked.
     pub has_push_target: bool,
 }
 
-/// HMAC over a device's id and public key under a subkey of the master key.
+/// HMAC under a subkey of the master key: over a device's id and public key, or over the id of a TOTP secret or recovery
+/// code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct DeviceTag(pub [u8; 32]);
+pub struct FactorTag(pub [u8; 32]);
 
 impl ChallengeRecord {
     /// Until when it can be read.
@@ -110,7 +111,7 @@ impl ChallengeRecord {
     ///
     /// One that was bound at or after the challenge's end, because the clock stepped back in between, counts
     /// as not asked: no settlement by it could lie after its binding and before the expiry.
-    pub fn asked_device(&self, tag: DeviceTag) -> Option<&AskedDevice> {
+    pub fn asked_device(&self, tag: FactorTag) -> Option<&AskedDevice> {
         self.asked.iter().find(|device| device.tag == tag && device.bound_at < self.expires_at)
     }
 }

@@ -4,7 +4,7 @@ use countersign_proto::common::FactorType;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    challenge::DeviceTag,
+    challenge::FactorTag,
     id::{CodeFactorId, DeviceId},
 };
 
@@ -35,7 +35,7 @@ pub struct CodeFactor {
     /// Which.
     pub id: CodeFactorId,
     /// What a tombstone names it by.
-    pub tag: DeviceTag,
+    pub tag: FactorTag,
 }
 
 impl CodeKind {

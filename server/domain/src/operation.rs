@@ -31,7 +31,7 @@ pub use self::{
 };
 use crate::{
     UnixTime,
-    challenge::{AskedDevice, ChallengeRecord, DeviceTag},
+    challenge::{AskedDevice, ChallengeRecord, FactorTag},
     id::{ChallengeId, UserTag},
     standing::Holds,
     state::{Event, SettledBy},
@@ -163,7 +163,7 @@ impl Open {
     /// The device with this tag, when it was asked, under this key or one that this key took over from, and has not
     /// been revoked since.
     /// A device of another user does not count: its tag is good, but was copied here from another challenge.
-    fn device(&self, tag: DeviceTag) -> Option<AskedDevice> {
+    fn device(&self, tag: FactorTag) -> Option<AskedDevice> {
         let asked = told(&self.challenge, &self.user).asked_device(tag).cloned();
         asked.filter(|device| !self.user.is_over(tag) && device.id.user() == self.challenge.id.user())
     }

@@ -238,7 +238,7 @@ impl Verdict {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::challenge::DeviceTag;
+    use crate::challenge::FactorTag;
 
     fn device(n: u64) -> DeviceId {
         DeviceId::new(7, n)
@@ -251,7 +251,7 @@ mod tests {
     }
 
     fn by_code() -> Settled {
-        let code = CodeFactor { id: CodeFactorId::Device(device(1)), tag: DeviceTag([1; 32]) };
+        let code = CodeFactor { id: CodeFactorId::Device(device(1)), tag: FactorTag([1; 32]) };
         Settled { by: SettledBy::Code(code), ..settled(1) }
     }
 

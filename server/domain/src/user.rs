@@ -6,7 +6,7 @@ use countersign_proto::time::UnixTime;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    challenge::{AskedDevice, ChallengeRecord, DeviceTag, READABLE_AFTER_EXPIRY},
+    challenge::{AskedDevice, ChallengeRecord, FactorTag, READABLE_AFTER_EXPIRY},
     id::ChallengeId,
     policy::MAX_LIFETIME,
     standing::Standing,
@@ -22,7 +22,7 @@ pub const TOMBSTONE_STANDS: Duration = MAX_LIFETIME.saturating_add(READABLE_AFTE
 pub struct UserRecord {
     /// Unsettled challenges, oldest first. One that is neither listed nor settled has been superseded.
     pub open: Vec<OpenChallenge>,
-    /// Devices and keys whose answers count no more.
+    /// Devices and keys whose answers count no more, and other factors whose codes do not.
     pub tombstones: Vec<Tombstone>,
     /// What was wrong, refused, or left unanswered.
     pub standing: Standing,
@@ -39,12 +39,12 @@ pub struct OpenChallenge {
     pub is_over: bool,
 }
 
-/// A device and key that has been revoked, or replaced by another key of the device.
+/// A factor that has been revoked, or a device's key that has been replaced by another one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tombstone {
-    /// Which device and key.
-    pub tag: DeviceTag,
-    /// The key that answers in its place. None: the device has been revoked.
+    /// Which device and key, or which other factor.
+    pub tag: FactorTag,
+    /// The key that answers in its place. None: the factor has been revoked.
     pub successor: Option<Successor>,
     /// By then no challenge that asked it can be read any more.
     pub until: UnixTime,
@@ -54,7 +54,7 @@ pub struct Tombstone {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Successor {
     /// Which device and key.
-    pub tag: DeviceTag,
+    pub tag: FactorTag,
     /// No settlement by it is earlier.
     pub bound_at: UnixTime,
 }
@@ -66,12 +66,12 @@ impl UserRecord {
     }
 
     /// Whether the device has been revoked. A device that only changed its key has not.
-    pub fn is_revoked(&self, tag: DeviceTag) -> bool {
+    pub fn is_revoked(&self, tag: FactorTag) -> bool {
         self.heir(tag).is_none()
     }
 
     /// Whether answers under this device and key count no more: it has been revoked, or another key answers.
-    pub fn is_over(&self, tag: DeviceTag) -> bool {
+    pub fn is_over(&self, tag: FactorTag) -> bool {
         self.tombstone(tag).is_some()
     }
 
@@ -83,7 +83,7 @@ impl UserRecord {
     }
 
     /// The end of the chain of keys that `tag` begins, and the latest time at which one of them took over.
-    fn heir(&self, tag: DeviceTag) -> Option<(DeviceTag, Option<UnixTime>)> {
+    fn heir(&self, tag: FactorTag) -> Option<(FactorTag, Option<UnixTime>)> {
         let mut heir = (tag, None);
         // Each tombstone leads on once: whoever writes the store can make no ring of them.
         for _ in 0..=self.tombstones.len() {
@@ -94,7 +94,7 @@ impl UserRecord {
         None
     }
 
-    fn tombstone(&self, tag: DeviceTag) -> Option<&Tombstone> {
+    fn tombstone(&self, tag: FactorTag) -> Option<&Tombstone> {
         self.tombstones.iter().find(|tombstone| tombstone.tag == tag)
     }
 
@@ -118,17 +118,17 @@ impl UserRecord {
     /// for longer, because the clock stepped back after its creation. One that stands is never shortened.
     ///
     /// A revocation takes a successor away, and none comes after it.
-    pub fn revoke(&mut self, tag: DeviceTag, now: UnixTime) {
+    pub fn revoke(&mut self, tag: FactorTag, now: UnixTime) {
         self.bury(tag, None, now);
     }
 
     /// Like [`Self::revoke`], but from now on the device answers with the key of `successor`, also to what the old one
     /// was asked.
-    pub fn replace(&mut self, tag: DeviceTag, successor: Successor, now: UnixTime) {
+    pub fn replace(&mut self, tag: FactorTag, successor: Successor, now: UnixTime) {
         self.bury(tag, Some(successor), now);
     }
 
-    fn bury(&mut self, tag: DeviceTag, successor: Option<Successor>, now: UnixTime) {
+    fn bury(&mut self, tag: FactorTag, successor: Option<Successor>, now: UnixTime) {
         let listed = self.open.iter().map(|open| open.expires_at.plus(READABLE_AFTER_EXPIRY)).max();
         let until = now.plus(TOMBSTONE_STANDS).max(listed.unwrap_or(now));
         match self.tombstones.iter_mut().find(|tombstone| tombstone.tag == tag) {

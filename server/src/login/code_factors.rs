@@ -133,7 +133,7 @@ fn step(
 }
 
 /// What a tombstone names the factor by. `None`: the device has gone meanwhile, or the server never bound it.
-async fn tag(core: &Core, id: FactorId) -> Result<Option<countersign_domain::challenge::DeviceTag>, Refusal> {
+async fn tag(core: &Core, id: FactorId) -> Result<Option<countersign_domain::challenge::FactorTag>, Refusal> {
     let FactorId::Device(device) = id else { return Ok(Some(factor_tag(&core.keyring, id))) };
     let row = core.devices.by_id(device).await?;
     Ok(row.filter(|row| core.is_bound(row)).map(|row| core.device_tag(device, &row.public_key)))

@@ -5,7 +5,7 @@
 
 use countersign_domain::{
     UnixTime,
-    challenge::DeviceTag,
+    challenge::FactorTag,
     id::{ChallengeId, CodeFactorId, FactorId, OtpId, RecoveryId},
     standing::Holds,
     totp::{Algorithm, Parameters},
@@ -170,7 +170,7 @@ pub trait Codes: Send + Sync {
     /// Revokes a TOTP secret or recovery code of this user: ends every open enrolment of the user, and marks a
     /// tombstone as due, in one transaction. Again: the same outcome. A device's own secret is no factor by
     /// itself: not found.
-    fn revoke(&self, user: UserKey, factor: CodeFactorId, tag: DeviceTag) -> StoreFuture<'_, RevokeOutcome>;
+    fn revoke(&self, user: UserKey, factor: CodeFactorId, tag: FactorTag) -> StoreFuture<'_, RevokeOutcome>;
 }
 
 /// The new TOTP secret of an enrolment.

@@ -2,7 +2,7 @@
 
 use countersign_domain::{
     UnixTime,
-    challenge::DeviceTag,
+    challenge::FactorTag,
     id::{ApplicationId, ChallengeId, DeviceId, FactorId, RecoveryId, UserTag},
     standing::Holds,
     user::Successor,
@@ -122,7 +122,7 @@ pub struct TombstoneDue {
     /// The user whose record it belongs in.
     pub user: UserTag,
     /// The device and key, or the other factor.
-    pub tag: DeviceTag,
+    pub tag: FactorTag,
     /// The device with the key that took over. None: it was revoked.
     pub successor: Option<Successor>,
     /// When it was revoked or replaced.
@@ -169,7 +169,7 @@ pub struct KeyChange {
     /// The server's word on it.
     pub bound: Bound,
     /// The device with the old key.
-    pub tag: DeviceTag,
+    pub tag: FactorTag,
     /// The device with the new one.
     pub successor: Successor,
 }
@@ -186,7 +186,7 @@ pub struct Goodbye {
     /// SHA-256 of the signed payload.
     pub payload_sha256: [u8; 32],
     /// The device and key.
-    pub tag: DeviceTag,
+    pub tag: FactorTag,
 }
 
 /// A key that a device had before.
@@ -227,7 +227,7 @@ pub trait Devices: Send + Sync {
         user: UserKey,
         device: DeviceId,
         public_key: [u8; 32],
-        tag: DeviceTag,
+        tag: FactorTag,
     ) -> StoreFuture<'_, RevokeOutcome>;
 
     /// Forgets a user with all factors, bindings, enrolments, lock and block, and marks the tombstones of
@@ -239,7 +239,7 @@ pub trait Devices: Send + Sync {
     fn tombstones_due(&self) -> StoreFuture<'_, Vec<TombstoneDue>>;
 
     /// The tombstone with this tag stands.
-    fn tombstone_stands(&self, tag: DeviceTag) -> StoreFuture<'_, ()>;
+    fn tombstone_stands(&self, tag: FactorTag) -> StoreFuture<'_, ()>;
 
     /// Changes what a device tells of itself. A new push target makes its state `OK`, none makes it `NONE`.
     fn change_profile(&self, change: ProfileChange) -> StoreFuture<'_, ChangeOutcome>;

@@ -8,7 +8,7 @@ use countersign::{
 };
 use countersign_domain::{
     UnixTime,
-    challenge::{AskedDevice, ChallengeRecord, DeviceTag, Wakeup},
+    challenge::{AskedDevice, ChallengeRecord, FactorTag, Wakeup},
     code::Codes,
     id::{ApplicationId, ChallengeId, DeviceId, UserTag},
     operation::{
@@ -54,10 +54,10 @@ impl Person {
         ChallengeId::new(self.user().0, self.0)
     }
 
-    fn device(self) -> DeviceTag {
+    fn device(self) -> FactorTag {
         let mut tag = [1; 32];
         tag[..8].copy_from_slice(&self.0.to_be_bytes());
-        DeviceTag(tag)
+        FactorTag(tag)
     }
 
     fn approves(self) -> bool {

@@ -8,7 +8,7 @@ use countersign::store::{
     enrollments::{ConfirmOutcome, NewEnrollment, NewFactor, StartOutcome},
 };
 use countersign_domain::{
-    challenge::DeviceTag,
+    challenge::FactorTag,
     enrollment::{LIFETIME, State},
     id::{ChallengeId, FactorId, OtpId, RecoveryId},
     standing::Holds,
@@ -19,7 +19,7 @@ use crate::{
     fixture::{START, Stores, USER},
 };
 
-const TAG: DeviceTag = DeviceTag([8; 32]);
+const TAG: FactorTag = FactorTag([8; 32]);
 
 pub(crate) fn challenge_id(n: u64) -> ChallengeId {
     ChallengeId::new(USER, n)
@@ -357,7 +357,7 @@ pub(crate) async fn a_deleted_user_has_no_codes_and_never_had_any(stores: Stores
     let due = |factor: FactorId, n| TombstoneDue {
         factor,
         user: factor.user(),
-        tag: DeviceTag([n; 32]),
+        tag: FactorTag([n; 32]),
         revoked_at: START,
         successor: None,
     };

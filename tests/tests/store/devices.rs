@@ -6,7 +6,7 @@ use countersign::store::{
     devices::{ChangeOutcome, DeviceRow, ProfileChange, RevokeOutcome, TombstoneDue, UserDevices, UserKey},
     enrollments::TakeOutcome,
 };
-use countersign_domain::{challenge::DeviceTag, enrollment::State, id::FactorId};
+use countersign_domain::{challenge::FactorTag, enrollment::State, id::FactorId};
 use countersign_proto::{
     common::PushState,
     statement::{
@@ -29,7 +29,7 @@ impl Stores {
         self.devices.by_id(device.id).await.expect("an answer").expect("the device")
     }
 
-    async fn revoke(&self, user: &UserKey, device: &DeviceRow, tag: DeviceTag) -> RevokeOutcome {
+    async fn revoke(&self, user: &UserKey, device: &DeviceRow, tag: FactorTag) -> RevokeOutcome {
         let revoke = self.devices.revoke(user.clone(), device.id, device.public_key, tag);
         revoke.await.expect("an answer")
     }

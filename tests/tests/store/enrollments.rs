@@ -9,7 +9,7 @@ use countersign::store::{
     },
 };
 use countersign_domain::{
-    challenge::DeviceTag,
+    challenge::FactorTag,
     enrollment::{LIFETIME, State},
     id::ApplicationId,
 };
@@ -188,7 +188,7 @@ pub(crate) async fn a_known_key_is_refused_also_one_that_is_revoked(stores: Stor
     let device = stores.enroll(1, &user).await;
     let second = stores.start(2, &user).await;
     assert_eq!(stores.take(&taking(&second, 2, 1)).await, TakeOutcome::KeyKnown);
-    let revoke = stores.devices.revoke(user.clone(), device.id, device.public_key, DeviceTag([0; 32]));
+    let revoke = stores.devices.revoke(user.clone(), device.id, device.public_key, FactorTag([0; 32]));
     revoke.await.expect("an answer");
     let third = stores.start(3, &user).await;
     assert_eq!(stores.take(&taking(&third, 2, 1)).await, TakeOutcome::KeyKnown);
@@ -206,7 +206,7 @@ pub(crate) async fn a_user_with_all_devices_begins_none(stores: Stores) {
     stores.allow(&user).await;
     assert_eq!(stores.enrollments.start(one_more.clone()).await, Ok(StartOutcome::TooMany));
     assert_eq!(stores.seen(&one_more).await, None);
-    let revoke = stores.devices.revoke(user.clone(), first.id, first.public_key, DeviceTag([0; 32]));
+    let revoke = stores.devices.revoke(user.clone(), first.id, first.public_key, FactorTag([0; 32]));
     revoke.await.expect("an answer");
     assert_eq!(stores.enrollments.start(one_more).await, Ok(StartOutcome::Started));
 }

@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use super::{Loaded, Lookup, Open, Operation, Subject, Transition};
 use crate::{
     UnixTime,
-    challenge::{AskedDevice, ChallengeRecord, DeviceTag},
+    challenge::{AskedDevice, ChallengeRecord, FactorTag},
     id::ChallengeId,
     state::{Event, Settled, SettledBy, Verdict},
 };
@@ -24,7 +24,7 @@ pub struct Decide {
     /// Which.
     pub challenge: ChallengeId,
     /// The device and key that signed.
-    pub device: DeviceTag,
+    pub device: FactorTag,
     /// What it says.
     pub verdict: Verdict,
     /// The decision: an encoded `Envelope`, as received.

@@ -3,7 +3,7 @@
 use super::{Loaded, Lookup, Open, Operation, Subject, Transition};
 use crate::{
     UnixTime,
-    challenge::{ChallengeRecord, DeviceTag},
+    challenge::{ChallengeRecord, FactorTag},
     id::ChallengeId,
 };
 
@@ -14,7 +14,7 @@ pub struct Fetch {
     /// Which.
     pub challenge: ChallengeId,
     /// The device and key that signed.
-    pub device: DeviceTag,
+    pub device: FactorTag,
 }
 
 impl Operation for Fetch {

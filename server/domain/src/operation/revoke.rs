@@ -3,7 +3,7 @@
 use super::{Loaded, Lookup, Operation, Subject, Transition, Writes};
 use crate::{
     UnixTime,
-    challenge::DeviceTag,
+    challenge::FactorTag,
     id::UserTag,
     user::{Successor, UserRecord},
 };
@@ -15,7 +15,7 @@ pub struct RevokeDevice {
     /// Whose device.
     pub user: UserTag,
     /// Which device and key.
-    pub device: DeviceTag,
+    pub device: FactorTag,
 }
 
 impl Operation for RevokeDevice {
@@ -37,7 +37,7 @@ pub struct ReplaceKey {
     /// Whose device.
     pub user: UserTag,
     /// The device and the key that it had.
-    pub device: DeviceTag,
+    pub device: FactorTag,
     /// The device and the key that it has.
     pub successor: Successor,
 }

@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use crate::{
     UnixTime,
-    challenge::{AskedDevice, ChallengeRecord, DeviceTag, Wakeup},
+    challenge::{AskedDevice, ChallengeRecord, FactorTag, Wakeup},
     code::Codes,
     id::{ApplicationId, ChallengeId, DeviceId},
     standing::Standing,
@@ -23,7 +23,7 @@ pub struct User {
 #[derive(Deserialize)]
 #[cfg_attr(test, derive(serde::Serialize))]
 struct Tombstone {
-    tag: DeviceTag,
+    tag: FactorTag,
     until: UnixTime,
 }
 
@@ -162,9 +162,9 @@ mod tests {
             assert_eq!((record.state, record.codes.kinds.len()), (new, 0));
         }
         let open = vec![OpenChallenge { id: ChallengeId::new(7, 1), expires_at: at, is_over: false }];
-        let tombstones = vec![Tombstone { tag: DeviceTag([9; 32]), until: at }];
+        let tombstones = vec![Tombstone { tag: FactorTag([9; 32]), until: at }];
         let user: UserRecord = read(&written(&User { open: open.clone(), tombstones }));
-        let stands = user::Tombstone { tag: DeviceTag([9; 32]), successor: None, until: at };
+        let stands = user::Tombstone { tag: FactorTag([9; 32]), successor: None, until: at };
         assert_eq!((user.open, user.tombstones, user.standing), (open, vec![stands], Standing::default()));
     }
 }

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use countersign_domain::{
     UnixTime,
-    challenge::{AskedDevice, ChallengeRecord, DeviceTag, Wakeup},
+    challenge::{AskedDevice, ChallengeRecord, FactorTag, Wakeup},
     code::{CodeFactor, CodeKind, Codes},
     id::{ApplicationId, ChallengeId, CodeFactorId, DeviceId, UserTag},
     operation::{
@@ -50,8 +50,8 @@ pub(crate) fn device_id(n: u8) -> DeviceId {
 }
 
 /// The tag of device `n`.
-pub(crate) fn tag(n: u8) -> DeviceTag {
-    DeviceTag([n; 32])
+pub(crate) fn tag(n: u8) -> FactorTag {
+    FactorTag([n; 32])
 }
 
 /// Device `n`, bound long ago.

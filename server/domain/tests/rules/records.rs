@@ -2,7 +2,7 @@
 
 use countersign_domain::{
     UnixTime,
-    challenge::{AskedDevice, ChallengeRecord, DeviceTag, Wakeup},
+    challenge::{AskedDevice, ChallengeRecord, FactorTag, Wakeup},
     code::{CodeFactor, CodeKind, Codes},
     id::{ApplicationId, ChallengeId, CodeFactorId, DeviceId, OtpId, RecoveryId},
     record::{InvalidRecord, decode, encode},
@@ -21,7 +21,7 @@ fn settled() -> impl Strategy<Value = Settled> {
         SettledBy::Device { id: DeviceId::new(head, random), decision }
     });
     let code = (factors(), any::<[u8; 32]>())
-        .prop_map(|(id, tag)| SettledBy::Code(CodeFactor { id, tag: DeviceTag(tag) }));
+        .prop_map(|(id, tag)| SettledBy::Code(CodeFactor { id, tag: FactorTag(tag) }));
     let by = prop_oneof![device, code, Just(SettledBy::Server)];
     (by, times(), vec(any::<u8>(), 0..400)).prop_map(|(by, settled_at, settlement)| Settled {
         by,
@@ -94,7 +94,7 @@ fn devices() -> impl Strategy<Value = AskedDevice> {
         AskedDevice {
             id: DeviceId::new(7, random),
             name,
-            tag: DeviceTag(tag),
+            tag: FactorTag(tag),
             bound_at,
             has_push_target: true,
         }
@@ -129,8 +129,8 @@ fn users() -> impl Strategy<Value = UserRecord> {
     });
     let tombstones = (any::<[u8; 32]>(), proptest::option::of((any::<[u8; 32]>(), times())), times())
         .prop_map(|(tag, successor, until)| {
-            let successor = successor.map(|(tag, bound_at)| Successor { tag: DeviceTag(tag), bound_at });
-            Tombstone { tag: DeviceTag(tag), successor, until }
+            let successor = successor.map(|(tag, bound_at)| Successor { tag: FactorTag(tag), bound_at });
+            Tombstone { tag: FactorTag(tag), successor, until }
         });
     (vec(open, 0..10), vec(tombstones, 0..10), standings())
         .prop_map(|(open, tombstones, standing)| UserRecord { open, tombstones, standing })

@@ -4,7 +4,7 @@ mod row;
 
 use countersign_domain::{
     UnixTime,
-    challenge::DeviceTag,
+    challenge::FactorTag,
     id::{ChallengeId, CodeFactorId, RecoveryId},
     standing::Holds,
 };
@@ -104,7 +104,7 @@ impl Codes for SqliteStore {
         self.write("codes.issue_recovery", move |connection, now| issue_recovery(connection, &code, now))
     }
 
-    fn revoke(&self, user: UserKey, factor: CodeFactorId, tag: DeviceTag) -> StoreFuture<'_, RevokeOutcome> {
+    fn revoke(&self, user: UserKey, factor: CodeFactorId, tag: FactorTag) -> StoreFuture<'_, RevokeOutcome> {
         self.write("codes.revoke", move |connection, now| revoke(connection, &user, factor, tag, now))
     }
 }
@@ -234,7 +234,7 @@ fn revoke(
     connection: &Connection,
     user: &UserKey,
     factor: CodeFactorId,
-    tag: DeviceTag,
+    tag: FactorTag,
     now: UnixTime,
 ) -> Outcome<RevokeOutcome> {
     let (revoked_before, update) = match factor {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use countersign_domain::{
     UnixTime,
-    challenge::DeviceTag,
+    challenge::FactorTag,
     id::{DeviceId, FactorId},
     user::Successor,
 };
@@ -57,7 +57,7 @@ impl Devices for SqliteStore {
         user: UserKey,
         device: DeviceId,
         public_key: [u8; 32],
-        tag: DeviceTag,
+        tag: FactorTag,
     ) -> StoreFuture<'_, RevokeOutcome> {
         self.write("devices.revoke", move |connection, now| {
             let found = by_id(connection, device)?
@@ -108,17 +108,17 @@ impl Devices for SqliteStore {
                 Ok(TombstoneDue {
                     factor,
                     user: factor.user(),
-                    tag: DeviceTag(row.get("tag")?),
+                    tag: FactorTag(row.get("tag")?),
                     successor: successor
                         .zip(bound_at)
-                        .map(|(tag, bound_at)| Successor { tag: DeviceTag(tag), bound_at }),
+                        .map(|(tag, bound_at)| Successor { tag: FactorTag(tag), bound_at }),
                     revoked_at: time(row, "revoked_at")?,
                 })
             })
         })
     }
 
-    fn tombstone_stands(&self, tag: DeviceTag) -> StoreFuture<'_, ()> {
+    fn tombstone_stands(&self, tag: FactorTag) -> StoreFuture<'_, ()> {
         self.write("devices.tombstone_stands", move |connection, _| {
             let done = "DELETE FROM tombstones_due WHERE tag = ?1";
             execute(connection, done, [tag.0]).map(|_| ())
@@ -221,14 +221,14 @@ fn is_seen_before(connection: &Connection, device: DeviceId, hour: UnixTime) -> 
 }
 
 /// A device is in use no more: its tombstone is due, and the user's open enrolments end.
-fn end(connection: &Connection, row: &DeviceRow, tag: DeviceTag, now: UnixTime) -> Outcome<()> {
+fn end(connection: &Connection, row: &DeviceRow, tag: FactorTag, now: UnixTime) -> Outcome<()> {
     let update = "UPDATE devices SET revoked_at = ?2 WHERE id = ?1 AND revoked_at IS NULL";
     execute(connection, update, params![row.id.to_string(), now.as_millis()])?;
     mark_due(connection, &revoked(row, tag, now))?;
     supersede_open(connection, &row.user, now)
 }
 
-fn revoked(row: &DeviceRow, tag: DeviceTag, revoked_at: UnixTime) -> TombstoneDue {
+fn revoked(row: &DeviceRow, tag: FactorTag, revoked_at: UnixTime) -> TombstoneDue {
     let factor = FactorId::Device(row.id);
     TombstoneDue { factor, user: row.id.user(), tag, successor: None, revoked_at }
 }

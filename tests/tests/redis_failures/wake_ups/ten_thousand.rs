@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use countersign::store::{Challenges, redis::RedisStore};
 use countersign_domain::{
-    challenge::{AskedDevice, ChallengeRecord, DeviceTag, Wakeup},
+    challenge::{AskedDevice, ChallengeRecord, FactorTag, Wakeup},
     code::Codes,
     id::{ApplicationId, ChallengeId, DeviceId},
     operation::{AttemptTag, Create, CreateOutcome, Decide, DecideOutcome, Signed},
@@ -147,10 +147,10 @@ fn challenge(n: u64) -> ChallengeId {
     ChallengeId::new(n.wrapping_mul(0x9E37_79B9_7F4A_7C15), n)
 }
 
-fn device(n: u64) -> DeviceTag {
+fn device(n: u64) -> FactorTag {
     let mut tag = [1; 32];
     tag[..8].copy_from_slice(&n.to_be_bytes());
-    DeviceTag(tag)
+    FactorTag(tag)
 }
 
 async fn ask(store: &Arc<RedisStore>, application_id: ApplicationId, n: u64) {
