@@ -5,7 +5,7 @@ use std::sync::Arc;
 use countersign_domain::{
     UnixTime,
     challenge::ChallengeRecord,
-    operation::{SettleByCode, SignSettlement, Signed},
+    operation::{PreparedSettlement, SignSettlement, Signed},
 };
 use countersign_proto::{envelope, statement::SettlementStatement};
 use prost::Message as _;
@@ -19,7 +19,7 @@ pub fn sign(
     challenge: &ChallengeRecord,
     unsigned: SettlementStatement,
     at: UnixTime,
-) -> Result<SettleByCode, NoValidKey> {
+) -> Result<PreparedSettlement, NoValidKey> {
     let unsigned = SettlementStatement {
         server_id: core.server_keys.server_id().to_owned(),
         challenge_sha256: envelope::payload_digest(&challenge.envelope()).to_vec(),
@@ -36,5 +36,5 @@ pub fn sign(
     if envelope.is_empty() {
         return Err(NoValidKey);
     }
-    Ok(SettleByCode { signed: Signed { at, envelope }, sign })
+    Ok(PreparedSettlement { signed: Signed { at, envelope }, sign })
 }

@@ -26,7 +26,7 @@ pub use self::{
     redeem::{Redeem, RedeemOutcome},
     revoke::{ReplaceKey, RevokeDevice},
     stand::{Stand, Unlock},
-    verify_code::{CodeAnswer, CodeTold, Finding, SettleByCode, VerifyCode},
+    verify_code::{CodeAnswer, CodeTold, Finding, PreparedSettlement, VerifyCode},
     view::View,
 };
 use crate::{

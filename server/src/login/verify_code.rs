@@ -10,7 +10,7 @@ use countersign_domain::{
     challenge::ChallengeRecord,
     code::CodeFactor,
     id::{ApplicationId, ChallengeId, FactorId, RecoveryId},
-    operation::{CodeAnswer, CodeTold, Finding, SettleByCode, VerifyCode},
+    operation::{CodeAnswer, CodeTold, Finding, PreparedSettlement, VerifyCode},
     standing::Holds,
 };
 use countersign_proto::{
@@ -252,7 +252,7 @@ impl Verification {
         &self,
         challenge: &ChallengeRecord,
         unsigned: SettlementStatement,
-    ) -> Result<SettleByCode, Refusal> {
+    ) -> Result<PreparedSettlement, Refusal> {
         let at = self.core.clock.now().max(challenge.created_at);
         Ok(settlement::sign(&self.core, challenge, unsigned, at)?)
     }

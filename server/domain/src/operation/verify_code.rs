@@ -36,14 +36,14 @@ pub enum Finding {
     /// It has not been compared yet: should it be?
     NotCompared,
     /// No factor's. If it was one too many, this denies the challenge.
-    Wrong(SettleByCode),
+    Wrong(PreparedSettlement),
     /// This factor's.
-    Right(CodeFactor, SettleByCode),
+    Right(CodeFactor, PreparedSettlement),
 }
 
-/// The settlement, signed beforehand, and the means to sign it anew.
+/// A settlement, signed beforehand, and the means to sign it anew.
 #[derive(Clone)]
-pub struct SettleByCode {
+pub struct PreparedSettlement {
     /// Signed beforehand.
     pub signed: Signed,
     /// Signs it anew, should its time not fit.
@@ -126,7 +126,7 @@ fn tell(open: Open, now: UnixTime, answer: CodeAnswer) -> Transition<Option<Code
 }
 
 /// One try less, for this challenge and for the user.
-fn wrong(mut open: Open, settlement: &SettleByCode, now: UnixTime) -> Transition<Option<CodeTold>> {
+fn wrong(mut open: Open, settlement: &PreparedSettlement, now: UnixTime) -> Transition<Option<CodeTold>> {
     open.user.standing.fail(now);
     open.challenge.codes.wrong += 1;
     (open.changed, open.before) = (true, Some(open.challenge.expires_at));
@@ -138,7 +138,7 @@ fn wrong(mut open: Open, settlement: &SettleByCode, now: UnixTime) -> Transition
     tell(open, now, CodeAnswer::Wrong { holds })
 }
 
-impl SettleByCode {
+impl PreparedSettlement {
     fn settled(&self, by: SettledBy, challenge: &ChallengeRecord, now: UnixTime) -> Settled {
         let (settled_at, settlement) = self.signed.or_anew(&self.sign, challenge, challenge.created_at, now);
         Settled { by, settled_at, settlement }

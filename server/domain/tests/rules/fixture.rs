@@ -8,8 +8,8 @@ use countersign_domain::{
     code::{CodeFactor, CodeKind, Codes},
     id::{ApplicationId, ChallengeId, CodeFactorId, DeviceId, UserTag},
     operation::{
-        AttemptTag, Create, CreateOutcome, Decide, Finding, Loaded, Lookup, Operation, Redeem, SettleByCode,
-        Signed, Transition, VerifyCode, Writes,
+        AttemptTag, Create, CreateOutcome, Decide, Finding, Loaded, Lookup, Operation, PreparedSettlement,
+        Redeem, Signed, Transition, VerifyCode, Writes,
     },
     record,
     standing::Holds,
@@ -139,7 +139,7 @@ pub(crate) fn code_settlement(is_right: bool, at: UnixTime) -> Vec<u8> {
 /// A code for challenge `n`: right, device `n`'s, or wrong; with a settlement that was signed at `signed_at`.
 pub(crate) fn verify_code(n: u64, right: Option<u8>, signed_at: UnixTime) -> VerifyCode {
     let is_right = right.is_some();
-    let settlement = SettleByCode {
+    let settlement = PreparedSettlement {
         signed: Signed { at: signed_at, envelope: code_settlement(is_right, signed_at) },
         sign: Arc::new(move |at| code_settlement(is_right, at)),
     };
