@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     challenge::FactorTag,
-    id::{CodeFactorId, DeviceId},
+    id::{DeviceId, FactorId},
 };
 
 /// Wrong codes that deny a challenge.
@@ -33,7 +33,7 @@ pub struct Codes {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CodeFactor {
     /// Which.
-    pub id: CodeFactorId,
+    pub id: FactorId,
     /// What a tombstone names it by.
     pub tag: FactorTag,
 }
@@ -59,16 +59,16 @@ impl CodeFactor {
     /// The kind of its codes.
     pub fn kind(&self) -> CodeKind {
         match self.id {
-            CodeFactorId::Totp(_) | CodeFactorId::Device(_) => CodeKind::Totp,
-            CodeFactorId::Recovery(_) => CodeKind::Recovery,
+            FactorId::Totp(_) | FactorId::Device(_) => CodeKind::Totp,
+            FactorId::Recovery(_) => CodeKind::Recovery,
         }
     }
 
     /// The device whose secret it is, when it is one's.
     pub fn device(&self) -> Option<DeviceId> {
         match self.id {
-            CodeFactorId::Device(id) => Some(id),
-            CodeFactorId::Totp(_) | CodeFactorId::Recovery(_) => None,
+            FactorId::Device(id) => Some(id),
+            FactorId::Totp(_) | FactorId::Recovery(_) => None,
         }
     }
 }

@@ -127,10 +127,6 @@ pub enum FactorId {
     Recovery(RecoveryId),
 }
 
-/// A factor that settles a challenge by a code: a TOTP secret, that of a device under the device's id, or a
-/// recovery code.
-pub type CodeFactorId = FactorId;
-
 impl FactorId {
     /// The tag of the user whose factor it is.
     pub fn user(self) -> UserTag {

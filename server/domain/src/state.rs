@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     code::CodeFactor,
-    id::{CodeFactorId, DeviceId},
+    id::{DeviceId, FactorId},
 };
 
 /// Where a challenge stands, and what belongs to that.
@@ -178,7 +178,7 @@ impl State {
     }
 
     /// Whether a code of this factor let it in.
-    pub fn is_approved_by(&self, factor: CodeFactorId) -> bool {
+    pub fn is_approved_by(&self, factor: FactorId) -> bool {
         matches!(self, Self::Approved { settled: Settled { by: SettledBy::Code(code), .. }, .. } if code.id == factor)
     }
 
@@ -251,7 +251,7 @@ mod tests {
     }
 
     fn by_code() -> Settled {
-        let code = CodeFactor { id: CodeFactorId::Device(device(1)), tag: FactorTag([1; 32]) };
+        let code = CodeFactor { id: FactorId::Device(device(1)), tag: FactorTag([1; 32]) };
         Settled { by: SettledBy::Code(code), ..settled(1) }
     }
 
@@ -331,8 +331,8 @@ mod tests {
             }
         }
         let by_code = State::Approved { settled: by_code(), redeemed_at: None, is_over: false };
-        assert!(by_code.is_approved_by(CodeFactorId::Device(device(1))));
-        assert!(!by_code.is_approved_by(CodeFactorId::Device(device(2))));
+        assert!(by_code.is_approved_by(FactorId::Device(device(1))));
+        assert!(!by_code.is_approved_by(FactorId::Device(device(2))));
         for state in [State::Pending, State::Cancelled, State::Superseded, State::Expired, by_code] {
             for verdict in VERDICTS {
                 assert!(!state.is_answer_of(device(1), verdict));

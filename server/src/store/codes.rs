@@ -6,7 +6,7 @@
 use countersign_domain::{
     UnixTime,
     challenge::FactorTag,
-    id::{ChallengeId, CodeFactorId, FactorId, OtpId, RecoveryId},
+    id::{ChallengeId, FactorId, OtpId, RecoveryId},
     standing::Holds,
     totp::{Algorithm, Parameters},
 };
@@ -23,7 +23,7 @@ pub const MAX_TOTP_SECRETS: usize = 5;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TotpRow {
     /// Its id; a device's own has the device's.
-    pub id: CodeFactorId,
+    pub id: FactorId,
     /// Sealed; the keyring opens it, see [`open_totp_secret`](crate::codes::open_totp_secret).
     pub secret: Vec<u8>,
     /// The hash function.
@@ -138,15 +138,10 @@ pub trait Codes: Send + Sync {
     fn of_user(&self, user: UserKey) -> StoreFuture<'_, UserCodes>;
 
     /// One, in whatever state.
-    fn by_id(&self, factor: CodeFactorId) -> StoreFuture<'_, Option<CodeFactorState>>;
+    fn by_id(&self, factor: FactorId) -> StoreFuture<'_, Option<CodeFactorState>>;
 
     /// Uses the code of a step up for a challenge, and with it those of all steps before.
-    fn consume_totp(
-        &self,
-        secret: CodeFactorId,
-        step: u64,
-        challenge: ChallengeId,
-    ) -> StoreFuture<'_, Consumed>;
+    fn consume_totp(&self, secret: FactorId, step: u64, challenge: ChallengeId) -> StoreFuture<'_, Consumed>;
 
     /// Uses a recovery code up for a challenge.
     fn consume_recovery(&self, code: RecoveryId, challenge: ChallengeId) -> StoreFuture<'_, Consumed>;
@@ -160,7 +155,7 @@ pub trait Codes: Send + Sync {
     fn release_recovery(&self, code: RecoveryId, challenge: ChallengeId) -> StoreFuture<'_, bool>;
 
     /// The factor settled a challenge. For a recovery code there is nothing to note: its use says it.
-    fn note_used(&self, factor: CodeFactorId, at: UnixTime) -> StoreFuture<'_, ()>;
+    fn note_used(&self, factor: FactorId, at: UnixTime) -> StoreFuture<'_, ()>;
 
     /// Issues a recovery code in place of the one before, and uses its authorization up. A user's first factor
     /// ends every open enrolment that rests on neither an authorization nor an allowance. `false`: the user has
@@ -170,7 +165,7 @@ pub trait Codes: Send + Sync {
     /// Revokes a TOTP secret or recovery code of this user: ends every open enrolment of the user, and marks a
     /// tombstone as due, in one transaction. Again: the same outcome. A device's own secret is no factor by
     /// itself: not found.
-    fn revoke(&self, user: UserKey, factor: CodeFactorId, tag: FactorTag) -> StoreFuture<'_, RevokeOutcome>;
+    fn revoke(&self, user: UserKey, factor: FactorId, tag: FactorTag) -> StoreFuture<'_, RevokeOutcome>;
 }
 
 /// The new TOTP secret of an enrolment.

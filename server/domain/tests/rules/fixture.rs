@@ -6,7 +6,7 @@ use countersign_domain::{
     UnixTime,
     challenge::{AskedDevice, ChallengeRecord, FactorTag, Wakeup},
     code::{CodeFactor, CodeKind, Codes},
-    id::{ApplicationId, ChallengeId, CodeFactorId, DeviceId, UserTag},
+    id::{ApplicationId, ChallengeId, DeviceId, FactorId, UserTag},
     operation::{
         AttemptTag, Create, CreateOutcome, Decide, Finding, Loaded, Lookup, Operation, PreparedSettlement,
         Redeem, Signed, Transition, VerifyCode, Writes,
@@ -128,7 +128,7 @@ pub(crate) fn decide(n: u64, device: u8, verdict: Verdict, signed_at: UnixTime) 
 
 /// The code that device `n` shows.
 pub(crate) fn code_of(n: u8) -> CodeFactor {
-    CodeFactor { id: CodeFactorId::Device(device_id(n)), tag: tag(n) }
+    CodeFactor { id: FactorId::Device(device_id(n)), tag: tag(n) }
 }
 
 /// What stands for a settlement by a code: whether it let in, and the time that is signed in it.

@@ -4,7 +4,7 @@ use countersign_domain::{
     UnixTime,
     challenge::{AskedDevice, ChallengeRecord, FactorTag, Wakeup},
     code::{CodeFactor, CodeKind, Codes},
-    id::{ApplicationId, ChallengeId, CodeFactorId, DeviceId, OtpId, RecoveryId},
+    id::{ApplicationId, ChallengeId, DeviceId, FactorId, OtpId, RecoveryId},
     record::{InvalidRecord, decode, encode},
     standing::Standing,
     state::{Denial, Settled, SettledBy, State},
@@ -30,12 +30,12 @@ fn settled() -> impl Strategy<Value = Settled> {
     })
 }
 
-fn factors() -> impl Strategy<Value = CodeFactorId> {
+fn factors() -> impl Strategy<Value = FactorId> {
     let ids = |[head, random]: [u64; 2]| {
         [
-            CodeFactorId::Totp(OtpId::new(head, random)),
-            CodeFactorId::Device(DeviceId::new(head, random)),
-            CodeFactorId::Recovery(RecoveryId::new(head, random)),
+            FactorId::Totp(OtpId::new(head, random)),
+            FactorId::Device(DeviceId::new(head, random)),
+            FactorId::Recovery(RecoveryId::new(head, random)),
         ]
     };
     (any::<[u64; 2]>(), 0..3_usize).prop_map(move |(random, n)| ids(random)[n])

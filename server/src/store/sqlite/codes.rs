@@ -5,7 +5,7 @@ mod row;
 use countersign_domain::{
     UnixTime,
     challenge::FactorTag,
-    id::{ChallengeId, CodeFactorId, RecoveryId},
+    id::{ChallengeId, FactorId, RecoveryId},
     standing::Holds,
 };
 use rusqlite::{Connection, params};
@@ -38,16 +38,11 @@ impl Codes for SqliteStore {
         })
     }
 
-    fn by_id(&self, factor: CodeFactorId) -> StoreFuture<'_, Option<CodeFactorState>> {
+    fn by_id(&self, factor: FactorId) -> StoreFuture<'_, Option<CodeFactorState>> {
         self.read("codes.by_id", move |connection, _| by_id(connection, factor))
     }
 
-    fn consume_totp(
-        &self,
-        secret: CodeFactorId,
-        step: u64,
-        challenge: ChallengeId,
-    ) -> StoreFuture<'_, Consumed> {
+    fn consume_totp(&self, secret: FactorId, step: u64, challenge: ChallengeId) -> StoreFuture<'_, Consumed> {
         self.write("codes.consume_totp", move |connection, _| {
             consume_totp(connection, secret, step, challenge)
         })
@@ -88,7 +83,7 @@ impl Codes for SqliteStore {
         })
     }
 
-    fn note_used(&self, factor: CodeFactorId, at: UnixTime) -> StoreFuture<'_, ()> {
+    fn note_used(&self, factor: FactorId, at: UnixTime) -> StoreFuture<'_, ()> {
         self.write_unhurried("codes.note_used", move |connection, _| {
             let update =
                 "UPDATE totp_secrets SET last_used_at = max(coalesce(last_used_at, ?2), ?2) WHERE id = ?1";
@@ -104,7 +99,7 @@ impl Codes for SqliteStore {
         self.write("codes.issue_recovery", move |connection, now| issue_recovery(connection, &code, now))
     }
 
-    fn revoke(&self, user: UserKey, factor: CodeFactorId, tag: FactorTag) -> StoreFuture<'_, RevokeOutcome> {
+    fn revoke(&self, user: UserKey, factor: FactorId, tag: FactorTag) -> StoreFuture<'_, RevokeOutcome> {
         self.write("codes.revoke", move |connection, now| revoke(connection, &user, factor, tag, now))
     }
 }
@@ -112,7 +107,7 @@ impl Codes for SqliteStore {
 /// What a challenge must know of a user's codes.
 pub(super) struct Summary {
     /// See [`UserDevices::totp`](crate::store::devices::UserDevices::totp).
-    pub(super) totp: Vec<CodeFactorId>,
+    pub(super) totp: Vec<FactorId>,
     /// See [`UserDevices::recovery`](crate::store::devices::UserDevices::recovery).
     pub(super) recovery: Option<(RecoveryId, Option<ChallengeId>)>,
     /// Copies of lock and block.
@@ -130,7 +125,7 @@ pub(super) fn summary(connection: &Connection, user: &UserKey) -> Outcome<Summar
 }
 
 /// The ids of a user's TOTP secrets and recovery code that are in use, those of devices aside.
-pub(super) fn in_use(connection: &Connection, user: &UserKey) -> Outcome<Vec<CodeFactorId>> {
+pub(super) fn in_use(connection: &Connection, user: &UserKey) -> Outcome<Vec<FactorId>> {
     let in_use = "SELECT id FROM totp_secrets
             WHERE application_id = ?1 AND user_id = ?2 AND confirmed_at IS NOT NULL AND revoked_at IS NULL
         UNION ALL SELECT id FROM recovery_codes
@@ -150,28 +145,23 @@ pub(super) fn forget_user_codes(connection: &Connection, user: &UserKey) -> Outc
 }
 
 /// A code confirmed the secret; its step counts as used.
-pub(super) fn confirm_totp(
-    connection: &Connection,
-    id: CodeFactorId,
-    step: u64,
-    now: UnixTime,
-) -> Outcome<()> {
+pub(super) fn confirm_totp(connection: &Connection, id: FactorId, step: u64, now: UnixTime) -> Outcome<()> {
     let update = "UPDATE totp_secrets SET confirmed_at = ?2, step = ?3, used_by = NULL
         WHERE id = ?1 AND confirmed_at IS NULL";
     execute(connection, update, params![id.to_string(), now.as_millis(), step.cast_signed()]).map(|_| ())
 }
 
 /// Whether a factor that approved something is still the user's.
-pub(super) fn is_in_force(connection: &Connection, factor: CodeFactorId) -> Outcome<bool> {
-    if let CodeFactorId::Device(id) = factor {
+pub(super) fn is_in_force(connection: &Connection, factor: FactorId) -> Outcome<bool> {
+    if let FactorId::Device(id) = factor {
         let device = device_by_id(connection, id)?;
         return Ok(device.is_some_and(|device| device.bound.is_some() && device.revoked_at.is_none()));
     }
     Ok(by_id(connection, factor)?.is_some_and(|factor| factor.is_in_force))
 }
 
-fn by_id(connection: &Connection, factor: CodeFactorId) -> Outcome<Option<CodeFactorState>> {
-    if let CodeFactorId::Recovery(id) = factor {
+fn by_id(connection: &Connection, factor: FactorId) -> Outcome<Option<CodeFactorState>> {
+    if let FactorId::Recovery(id) = factor {
         let stored = recovery_by_id(connection, id)?;
         return Ok(stored.map(|stored| CodeFactorState {
             user: stored.user,
@@ -186,7 +176,7 @@ fn by_id(connection: &Connection, factor: CodeFactorId) -> Outcome<Option<CodeFa
 
 fn consume_totp(
     connection: &Connection,
-    secret: CodeFactorId,
+    secret: FactorId,
     step: u64,
     challenge: ChallengeId,
 ) -> Outcome<Consumed> {
@@ -233,20 +223,20 @@ fn issue_recovery(connection: &Connection, code: &NewRecovery, now: UnixTime) ->
 fn revoke(
     connection: &Connection,
     user: &UserKey,
-    factor: CodeFactorId,
+    factor: FactorId,
     tag: FactorTag,
     now: UnixTime,
 ) -> Outcome<RevokeOutcome> {
     let (revoked_before, update) = match factor {
-        CodeFactorId::Device(_) => return Ok(RevokeOutcome::NotFound),
-        CodeFactorId::Totp(_) => {
+        FactorId::Device(_) => return Ok(RevokeOutcome::NotFound),
+        FactorId::Totp(_) => {
             let state = totp_state(connection, factor)?;
             let Some(state) = state.filter(|state| state.user == *user && state.was_confirmed) else {
                 return Ok(RevokeOutcome::NotFound);
             };
             (state.revoked_at, "UPDATE totp_secrets SET revoked_at = ?2 WHERE id = ?1 AND revoked_at IS NULL")
         }
-        CodeFactorId::Recovery(id) => {
+        FactorId::Recovery(id) => {
             let stored = recovery_by_id(connection, id)?.filter(|stored| stored.user == *user);
             let Some(stored) = stored else { return Ok(RevokeOutcome::NotFound) };
             (

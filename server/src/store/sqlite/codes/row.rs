@@ -2,7 +2,7 @@
 
 use countersign_domain::{
     UnixTime,
-    id::{CodeFactorId, RecoveryId},
+    id::{FactorId, RecoveryId},
     totp::Algorithm,
 };
 use countersign_proto::common::TotpAlgorithm;
@@ -35,7 +35,7 @@ pub(super) fn totp_of_user(connection: &Connection, user: &UserKey) -> Outcome<V
 }
 
 /// The ids of a user's secrets that are in force, oldest first.
-pub(super) fn totp_ids(connection: &Connection, user: &UserKey) -> Outcome<Vec<CodeFactorId>> {
+pub(super) fn totp_ids(connection: &Connection, user: &UserKey) -> Outcome<Vec<FactorId>> {
     let of_user = format!(
         "SELECT totp_secrets.id FROM totp_secrets LEFT JOIN devices ON devices.id = totp_secrets.id
             WHERE totp_secrets.application_id = ?1 AND totp_secrets.user_id = ?2 AND {IN_FORCE}
@@ -62,7 +62,7 @@ pub(super) struct TotpState {
 }
 
 /// How a secret stands.
-pub(super) fn totp_state(connection: &Connection, id: CodeFactorId) -> Outcome<Option<TotpState>> {
+pub(super) fn totp_state(connection: &Connection, id: FactorId) -> Outcome<Option<TotpState>> {
     let by_id = format!(
         "SELECT totp_secrets.application_id, totp_secrets.user_id, {IN_FORCE}, totp_secrets.revoked_at,
             totp_secrets.confirmed_at IS NOT NULL, totp_secrets.step, totp_secrets.used_by
@@ -83,7 +83,7 @@ pub(super) fn totp_state(connection: &Connection, id: CodeFactorId) -> Outcome<O
 /// Stores a secret that no code has come of yet.
 pub(in crate::store::sqlite) fn insert_totp(
     connection: &Connection,
-    id: CodeFactorId,
+    id: FactorId,
     user: &UserKey,
     new: &NewTotp,
     now: UnixTime,
