@@ -2,8 +2,8 @@
 
 mod code_factors;
 mod create;
-mod recovery;
 mod redeem;
+mod release_recovery;
 mod source;
 mod typed_code;
 mod verify_code;

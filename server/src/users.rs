@@ -1,7 +1,7 @@
 //! A user's factors, as the application sees them: list, revoke, forget; and the recovery code.
 
 mod factor;
-mod recovery;
+mod issue_recovery;
 
 use std::sync::Arc;
 

@@ -20,7 +20,7 @@ use countersign_proto::{
 use prost::Message as _;
 use sha2::{Digest as _, Sha256};
 
-use super::{Login, recovery::given_back, source, view};
+use super::{Login, release_recovery::given_back, source, view};
 use crate::{
     core::{Core, user_of},
     holds,

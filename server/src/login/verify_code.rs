@@ -22,7 +22,7 @@ use countersign_proto::{
 use super::{
     Login,
     code_factors::{Found, look_for},
-    recovery::given_back,
+    release_recovery::given_back,
     typed_code::TypedCode,
 };
 use crate::{
