@@ -8,7 +8,7 @@ use std::sync::Arc;
 use countersign_domain::{
     UnixTime,
     id::{DeviceId, FactorId},
-    operation::{Cancel, ReplaceKey, RevokeDevice, Stand, Unlock},
+    operation::{Cancel, ReplaceKey, RevokeFactor, Stand, Unlock},
 };
 use countersign_proto::login::{self, GetUserResponse};
 
@@ -105,7 +105,7 @@ impl Users {
 /// Puts up the tombstone that is due, wherever challenges lie, and only then calls it done.
 pub async fn put_up_tombstone(core: &Core, due: TombstoneDue) -> Result<(), StoreError> {
     match due.successor {
-        None => core.challenges.update(RevokeDevice { user: due.user, device: due.tag }).await?,
+        None => core.challenges.update(RevokeFactor { user: due.user, factor: due.tag }).await?,
         Some(successor) => {
             core.challenges.update(ReplaceKey { user: due.user, device: due.tag, successor }).await?;
         }

@@ -24,7 +24,7 @@ pub use self::{
     decide::{Decide, DecideOutcome, SignSettlement, Signed},
     fetch::Fetch,
     redeem::{Redeem, RedeemOutcome},
-    revoke::{ReplaceKey, RevokeDevice},
+    revoke::{ReplaceKey, RevokeFactor},
     stand::{Stand, Unlock},
     verify_code::{CodeAnswer, CodeTold, Finding, PreparedSettlement, VerifyCode},
     view::View,

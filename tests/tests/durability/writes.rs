@@ -12,7 +12,7 @@ use countersign_domain::{
     code::Codes,
     id::{ApplicationId, ChallengeId, DeviceId, UserTag},
     operation::{
-        AttemptTag, Create, CreateOutcome, Decide, DecideOutcome, Redeem, RedeemOutcome, RevokeDevice, Signed,
+        AttemptTag, Create, CreateOutcome, Decide, DecideOutcome, Redeem, RedeemOutcome, RevokeFactor, Signed,
     },
     standing::Holds,
     state::{Denial, SettledBy, State, Verdict},
@@ -89,7 +89,7 @@ impl Person {
                 assert!(matches!(outcome, RedeemOutcome::Redeemed(_)), "{self:?}: {outcome:?}");
             }
             Step::Revoked => {
-                store.update(RevokeDevice { user: self.user(), device: self.device() }).await?;
+                store.update(RevokeFactor { user: self.user(), factor: self.device() }).await?;
             }
         }
         Ok(())
@@ -130,7 +130,7 @@ impl Person {
 
     fn revoked_subject(self) -> countersign_domain::operation::Subject {
         use countersign_domain::operation::Operation as _;
-        RevokeDevice { user: self.user(), device: self.device() }.subject()
+        RevokeFactor { user: self.user(), factor: self.device() }.subject()
     }
 
     fn asked(self, now: UnixTime) -> ChallengeRecord {

@@ -6,7 +6,7 @@ use countersign_domain::{
     challenge::{ChallengeRecord, READABLE_AFTER_EXPIRY, REDEEM_WITHIN},
     id::{ApplicationId, ChallengeId, UserTag},
     operation::{
-        Cancel, Create, CreateOutcome, DecideOutcome, Loaded, Lookup, Redeem, RedeemOutcome, RevokeDevice,
+        Cancel, Create, CreateOutcome, DecideOutcome, Loaded, Lookup, Redeem, RedeemOutcome, RevokeFactor,
         Subject,
     },
     standing::Holds,
@@ -115,7 +115,7 @@ pub(crate) async fn a_wait_before_the_commit_makes_no_old_settlement(stores: Sto
 
 pub(crate) async fn a_revoked_device_is_answered_as_if_it_had_not_been_asked(stores: Stores) {
     let asked = stores.ask("attempt", 1, 2).await;
-    let revoke = RevokeDevice { user: UserTag(USER), device: device_tag(1) };
+    let revoke = RevokeFactor { user: UserTag(USER), factor: device_tag(1) };
     stores.challenges.update(revoke).await.expect("an answer");
     let stores = stores.reopened().await;
     assert_eq!(stores.decide(asked.id, 1, APPROVE).await, DecideOutcome::NotFound);

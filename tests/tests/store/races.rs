@@ -10,7 +10,7 @@ use countersign::store::{
 use countersign_domain::{
     enrollment::State as EnrollmentState,
     id::{FactorId, RecoveryId, UserTag},
-    operation::{CreateOutcome, DecideOutcome, RedeemOutcome, RevokeDevice},
+    operation::{CreateOutcome, DecideOutcome, RedeemOutcome, RevokeFactor},
     standing::Holds,
     state::{State, Verdict},
 };
@@ -147,7 +147,7 @@ pub(crate) async fn racing_calls_of_one_attempt_get_one_challenge(stores: Stores
 
 pub(crate) async fn a_revocation_lets_answers_through_before_it_and_none_after(stores: Stores) {
     let asked = stores.ask("attempt", 1, 1).await;
-    let revoke = RevokeDevice { user: UserTag(USER), device: device_tag(1) };
+    let revoke = RevokeFactor { user: UserTag(USER), factor: device_tag(1) };
     let answers = race((0..200).map(|n| {
         let (challenges, decision) = (stores.challenges.clone(), decision(asked.id, 1, APPROVE));
         async move {

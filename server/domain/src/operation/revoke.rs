@@ -1,4 +1,4 @@
-//! A device's answers count no more, or no more under the key that it had.
+//! A factor counts no more, or a device no more under the key that it had.
 
 use super::{Loaded, Lookup, Operation, Subject, Transition, Writes};
 use crate::{
@@ -8,17 +8,17 @@ use crate::{
     user::{Successor, UserRecord},
 };
 
-/// Puts up a tombstone for a device and key, before the revocation is acknowledged. It stands for as long as
-/// any challenge that asked the device can be read, see [`TOMBSTONE_STANDS`](crate::user::TOMBSTONE_STANDS).
+/// Puts up a tombstone for a device and key, or another factor, before the revocation is acknowledged. It stands for as
+/// long as any challenge that asked the device can be read, see [`TOMBSTONE_STANDS`](crate::user::TOMBSTONE_STANDS).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RevokeDevice {
-    /// Whose device.
+pub struct RevokeFactor {
+    /// Whose factor.
     pub user: UserTag,
-    /// Which device and key.
-    pub device: FactorTag,
+    /// Which device and key, or which other factor.
+    pub factor: FactorTag,
 }
 
-impl Operation for RevokeDevice {
+impl Operation for RevokeFactor {
     type Outcome = ();
 
     fn subject(&self) -> Subject {
@@ -26,7 +26,7 @@ impl Operation for RevokeDevice {
     }
 
     fn apply(&self, loaded: Loaded, now: UnixTime) -> Transition<()> {
-        changed(&loaded, now, |user| user.revoke(self.device, now))
+        changed(&loaded, now, |user| user.revoke(self.factor, now))
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use countersign_domain::{
     challenge::READABLE_AFTER_EXPIRY,
     id::ChallengeId,
-    operation::{Cancel, Create, CreateOutcome, RevokeDevice, View},
+    operation::{Cancel, Create, CreateOutcome, RevokeFactor, View},
     state::State,
 };
 
@@ -90,7 +90,7 @@ fn a_creation_time_off_by_more_than_two_seconds_is_stale() {
 #[test]
 fn a_device_revoked_since_the_directory_was_read_makes_it_stale() {
     let mut store = Store::default();
-    store.run(&RevokeDevice { user: USER, device: tag(2) }, at(0));
+    store.run(&RevokeFactor { user: USER, factor: tag(2) }, at(0));
     store.settled(&create(1, at(1)), at(1), &CreateOutcome::Stale);
     let mut fresh = create(1, at(1));
     fresh.challenge.asked.pop();

@@ -7,7 +7,7 @@ use countersign_domain::{
     code::CodeKind,
     id::ApplicationId,
     operation::{
-        CodeAnswer, CodeTold, Create, CreateOutcome, DecideOutcome, Finding, RevokeDevice, Stand, Unlock,
+        CodeAnswer, CodeTold, Create, CreateOutcome, DecideOutcome, Finding, RevokeFactor, Stand, Unlock,
         VerifyCode, View,
     },
     standing::{Holds, MAX_FAILURES},
@@ -105,7 +105,7 @@ fn a_code_rests_on_the_expiry_right_or_wrong() {
 #[test]
 fn a_revoked_factor_settles_nothing() {
     let mut store = asked();
-    store.run(&RevokeDevice { user: USER, device: tag(1) }, at(1));
+    store.run(&RevokeFactor { user: USER, factor: tag(1) }, at(1));
     assert_eq!(answer(&mut store, &verify_code(1, Some(1), at(2)), 2), CodeAnswer::NotTaken);
     assert_eq!(answer(&mut store, &verify_code(1, Some(2), at(2)), 2), CodeAnswer::Accepted);
 }

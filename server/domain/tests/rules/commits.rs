@@ -5,7 +5,7 @@ use std::time::Duration;
 use countersign_domain::{
     UnixTime,
     challenge::REDEEM_WITHIN,
-    operation::{Cancel, CreateOutcome, DecideOutcome, Operation, RedeemOutcome, RevokeDevice, View, Writes},
+    operation::{Cancel, CreateOutcome, DecideOutcome, Operation, RedeemOutcome, RevokeFactor, View, Writes},
 };
 
 use crate::fixture::{
@@ -79,7 +79,7 @@ fn what_has_come_to_pass_may_be_sealed_at_any_time() {
     store.run(&create(2, at(10)), at(10));
     let written = writes(&store, &View { challenge: challenge_id(1) }, at(11));
     assert_eq!((written.before, written.ended), (None, vec![challenge_id(1)]), "it was superseded");
-    let written = writes(&asked(), &RevokeDevice { user: USER, device: tag(1) }, at(5));
+    let written = writes(&asked(), &RevokeFactor { user: USER, factor: tag(1) }, at(5));
     assert_eq!((written.before, written.ended), (None, Vec::new()), "a revocation");
 }
 
@@ -87,7 +87,7 @@ fn what_has_come_to_pass_may_be_sealed_at_any_time() {
 fn devices_hear_of_what_is_new_and_of_revocations() {
     let store = asked();
     assert!(writes(&store, &create(2, at(10)), at(10)).concerns_devices);
-    assert!(writes(&store, &RevokeDevice { user: USER, device: tag(1) }, at(5)).concerns_devices);
+    assert!(writes(&store, &RevokeFactor { user: USER, factor: tag(1) }, at(5)).concerns_devices);
     let again = writes(&store, &create(1, at(0)), at(1));
     assert!(again.is_empty() && !again.concerns_devices, "the same attempt is nothing new");
 }

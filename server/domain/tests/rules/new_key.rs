@@ -2,7 +2,7 @@
 
 use countersign_domain::{
     UnixTime,
-    operation::{CreateOutcome, DecideOutcome, Fetch, RedeemOutcome, ReplaceKey, RevokeDevice},
+    operation::{CreateOutcome, DecideOutcome, Fetch, RedeemOutcome, ReplaceKey, RevokeFactor},
     user::Successor,
 };
 
@@ -12,8 +12,8 @@ fn replace(old: u8, new: u8, bound_at: UnixTime) -> ReplaceKey {
     ReplaceKey { user: USER, device: tag(old), successor: Successor { tag: tag(new), bound_at } }
 }
 
-fn revoke(n: u8) -> RevokeDevice {
-    RevokeDevice { user: USER, device: tag(n) }
+fn revoke(n: u8) -> RevokeFactor {
+    RevokeFactor { user: USER, factor: tag(n) }
 }
 
 fn asked() -> Store {

@@ -4,15 +4,15 @@ use std::time::Duration;
 
 use countersign_domain::{
     UnixTime,
-    operation::{DecideOutcome, Fetch, RedeemOutcome, RevokeDevice, View},
+    operation::{DecideOutcome, Fetch, RedeemOutcome, RevokeFactor, View},
     state::State,
     user::TOMBSTONE_STANDS,
 };
 
 use crate::fixture::{APPROVE, Store, USER, VERDICTS, at, challenge_id, create, decide, made, redeem, tag};
 
-fn revoke(n: u8) -> RevokeDevice {
-    RevokeDevice { user: USER, device: tag(n) }
+fn revoke(n: u8) -> RevokeFactor {
+    RevokeFactor { user: USER, factor: tag(n) }
 }
 
 fn asked() -> Store {

@@ -8,7 +8,7 @@ use countersign_domain::{
     challenge::ChallengeRecord,
     operation::{
         Cancel, CodeTold, Create, CreateOutcome, Decide, DecideOutcome, Fetch, Loaded, Operation, Redeem,
-        RedeemOutcome, RevokeDevice, Stand, Subject, Transition, Unlock, VerifyCode, View, Writes,
+        RedeemOutcome, RevokeFactor, Stand, Subject, Transition, Unlock, VerifyCode, View, Writes,
     },
     standing::Standing,
 };
@@ -22,7 +22,7 @@ pub(super) enum Call {
     Redeem(Redeem),
     View(View),
     Fetch(Fetch),
-    Revoke(RevokeDevice),
+    Revoke(RevokeFactor),
     Code(VerifyCode),
     Stand(Stand),
     Unlock(Unlock),

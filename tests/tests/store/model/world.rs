@@ -10,7 +10,7 @@ use countersign_domain::{
     code::{CodeKind, Codes},
     id::{ApplicationId, ChallengeId, DeviceId, UserTag},
     operation::{
-        Cancel, Create, Decide, Fetch, Finding, Redeem, RevokeDevice, Signed, Stand, Unlock, VerifyCode, View,
+        Cancel, Create, Decide, Fetch, Finding, Redeem, RevokeFactor, Signed, Stand, Unlock, VerifyCode, View,
     },
     standing::Holds,
     state::Verdict,
@@ -291,6 +291,6 @@ impl World {
             std::mem::replace(&mut user.bound[place], new)
         };
         user.revoked.push((number, now));
-        Call::Revoke(RevokeDevice { user: user.tag, device: device_tag(number) })
+        Call::Revoke(RevokeFactor { user: user.tag, factor: device_tag(number) })
     }
 }

@@ -6,7 +6,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use countersign::store::{Challenges, Wakeups as _};
 use countersign_domain::{
     id::{ApplicationId, UserTag},
-    operation::{Cancel, RevokeDevice},
+    operation::{Cancel, RevokeFactor},
 };
 use countersign_test_peers::redis_or_skip;
 
@@ -62,7 +62,7 @@ async fn everything_happens(redis: &Redis, clock: &TestClock) {
     let cancel = Cancel { challenge: id(4), application: ApplicationId::new(1, 1) };
     store.update(cancel).await.expect("an answer");
     store.update(create(&challenge_of(USER, 5, clock), 5)).await.expect("an answer");
-    let revoke = RevokeDevice { user: UserTag(USER), device: device_tag(1) };
+    let revoke = RevokeFactor { user: UserTag(USER), factor: device_tag(1) };
     store.update(revoke).await.expect("an answer");
     clock.advance(LIFETIME);
     store.view(id(5)).await.expect("an answer");

@@ -7,7 +7,7 @@ use countersign_domain::{
     UnixTime,
     challenge::{ChallengeRecord, READABLE_AFTER_EXPIRY},
     id::{ApplicationId, UserTag},
-    operation::{Cancel, RevokeDevice},
+    operation::{Cancel, RevokeFactor},
     state::State,
     user::TOMBSTONE_STANDS,
 };
@@ -78,7 +78,7 @@ async fn a_user_record_outlives_its_tombstones() {
     let clock = TestClock::with_redis(START);
     let redis = Redis::server(&clock).await;
     let store: Arc<dyn Challenges> = redis.store().await;
-    let revoke = RevokeDevice { user: UserTag(USER), device: device_tag(1) };
+    let revoke = RevokeFactor { user: UserTag(USER), factor: device_tag(1) };
     store.update(revoke).await.expect("an answer");
     assert_eq!(ends(&redis, 'u').await, [START.plus(TOMBSTONE_STANDS)]);
 }

@@ -9,7 +9,7 @@ use countersign_domain::{
     challenge::{AskedDevice, ChallengeRecord, REDEEM_WITHIN},
     operation::{
         Cancel, CodeAnswer, CodeTold, Create, CreateOutcome, DecideOutcome, Fetch, RedeemOutcome,
-        RevokeDevice, Unlock, View,
+        RevokeFactor, Unlock, View,
     },
     state::{State, Verdict},
     user::TOMBSTONE_STANDS,
@@ -387,7 +387,7 @@ impl Ledger {
 
     fn revoke(&mut self, n: usize) {
         let Some(device) = self.devices.get_mut(n) else { return };
-        let operation = RevokeDevice { user: USER, device: device.asked.tag };
+        let operation = RevokeFactor { user: USER, factor: device.asked.tag };
         self.store.run(&operation, self.now);
         device.revoked = Some(Revoked { at: self.now, latest: self.now });
         self.store.settled(&operation, self.now, &());
