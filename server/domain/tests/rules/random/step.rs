@@ -1,14 +1,14 @@
 //! What a random sequence is made of.
 
 use countersign_domain::state::Verdict;
-use proptest::prelude::*;
+use proptest::{collection::vec, prelude::*};
 
-use crate::fixture::VERDICTS;
+use crate::fixture::{APPROVE, VERDICTS};
 
 /// Attempts that ask.
 const ATTEMPTS: u8 = 6;
-/// Devices that a sequence may speak of; there are fewer, so that it also speaks of one that was never bound.
-const DEVICES: usize = 6;
+/// Keys that a sequence may speak of; there are fewer at first, so that it also speaks of one that was never bound.
+const KEYS: usize = 8;
 
 /// One thing that happens. `challenge` counts back from the newest.
 #[derive(Clone, Debug)]
@@ -27,15 +27,17 @@ pub(crate) enum Step {
         max_pending: usize,
         /// How old the time in it is, negative: how far ahead.
         signed_millis_ago: i64,
-        /// Whether the directory was read before the latest revocations.
-        has_old_devices: bool,
+        /// Whether the directory was read before the latest revocations, changes of keys and unlocking.
+        has_old_directory: bool,
+        /// What may answer.
+        asks: Asks,
     },
     /// A device answers.
     Decide {
         /// Of which challenge.
         challenge: usize,
-        /// Which device.
-        device: usize,
+        /// With which key.
+        key: usize,
         /// What it says.
         verdict: Verdict,
         /// How old the signed settlement is, negative: how far ahead.
@@ -56,32 +58,116 @@ pub(crate) enum Step {
     Fetch {
         /// Of which challenge.
         challenge: usize,
-        /// Which device.
-        device: usize,
+        /// With which key.
+        key: usize,
     },
     /// A code is typed.
     Code {
         /// For which challenge.
         challenge: usize,
-        /// Whose it is; `None`: nobody's.
-        right: Option<u8>,
+        /// What it is found to be.
+        code: Code,
+        /// Whether the directory was read before the latest unlocking.
+        has_old_directory: bool,
         /// How old the signed settlement is, negative: how far ahead.
         signed_millis_ago: i64,
     },
+    /// Lock and block are copied to the directory: as they are, or as they were when the store last lost everything.
+    Copy {
+        /// Whether it comes late.
+        is_late: bool,
+    },
     /// Somebody unlocks the user.
     Unlock,
-    /// A device is revoked for good.
+    /// The device with this key is revoked for good.
     Revoke(usize),
+    /// The device with this key gets another one.
+    ReplaceKey(usize),
     /// One more device is bound.
     Bind,
+    /// The store loses everything.
+    Lose,
     /// The store forgets what can no longer be read.
     Clean,
 }
 
+/// What may answer a challenge.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Asks {
+    /// Devices and codes.
+    All,
+    /// Devices.
+    Devices,
+    /// Codes.
+    Codes,
+    /// Nothing.
+    Nobody,
+}
+
+/// What a code is found to be.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Code {
+    /// It has not been compared yet.
+    NotCompared,
+    /// Nobody's.
+    Wrong,
+    /// That of the device with this key.
+    Of(usize),
+}
+
+/// Sequences of some 60 steps at most, and with how many wrong codes they begin: in every other one, so many that codes
+/// are soon locked.
+pub(crate) fn sequences() -> impl Strategy<Value = (u32, Vec<Step>)> {
+    let steps = vec(prop_oneof![24 => steps().prop_map(|step| vec![step]), 1 => rows()], 1..50);
+    (prop_oneof![Just(0), 96..100_u32], steps.prop_map(|rows| rows.concat()))
+}
+
+/// What would be too rare at random: a challenge with wrong codes, and what becomes of a lock then; a device that is
+/// asked, gets another key, and answers.
+fn rows() -> impl Strategy<Value = Vec<Step>> {
+    let create = |attempt, asks, has_old_directory| Step::Create {
+        attempt,
+        content: 0,
+        lifetime_seconds: 60,
+        max_pending: 1,
+        signed_millis_ago: 0,
+        has_old_directory,
+        asks,
+    };
+    let code =
+        || Step::Code { challenge: 0, code: Code::Wrong, has_old_directory: false, signed_millis_ago: 0 };
+    let copy = |is_late| Step::Copy { is_late };
+    let between = prop_oneof![
+        Just(vec![]),
+        Just(vec![copy(false)]),
+        Just(vec![copy(false), Step::Lose]),
+        Just(vec![Step::Lose, create(0, Asks::All, false), copy(true), code()]),
+        Just(vec![copy(false), Step::Unlock])
+    ];
+    let lock =
+        (0..ATTEMPTS, between, any::<bool>()).prop_map(move |(attempt, between, has_old_directory)| {
+            let before = [create(attempt, Asks::All, false), code(), code(), code(), code()];
+            let attempt = (attempt + 1) % ATTEMPTS;
+            let after = [create(attempt, Asks::Codes, has_old_directory), code()];
+            [&before[..], &between, &after].concat()
+        });
+    let new_key = (0..ATTEMPTS, 0..KEYS, 0..KEYS).prop_map(move |(attempt, old, new)| {
+        let decide = |key| Step::Decide { challenge: 0, key, verdict: APPROVE, signed_millis_ago: 0 };
+        let fetch = Step::Fetch { challenge: 0, key: new };
+        let asked = create(attempt, Asks::All, false);
+        vec![asked, Step::ReplaceKey(old), decide(old), fetch, decide(new), Step::Clock(180_000), redeem()]
+    });
+    prop_oneof![lock, new_key]
+}
+
+fn redeem() -> Step {
+    Step::Redeem { challenge: 0, is_right_attempt: true }
+}
+
 /// Any step. Most concern the newest challenges, and most clocks go forward a little.
-pub(crate) fn steps() -> impl Strategy<Value = Step> {
+fn steps() -> impl Strategy<Value = Step> {
     let challenge = || prop_oneof![4 => Just(0_usize), 3 => 1..3_usize, 1 => 3..9_usize];
-    let device = || 0..DEVICES;
+    let key = || 0..KEYS;
     let signed = || prop_oneof![4 => Just(0), 2 => -2_500..2_500_i64, 1 => -700_000..700_000_i64];
     let clock = prop_oneof![
         6 => 0..5_000_i64,
@@ -96,20 +182,23 @@ pub(crate) fn steps() -> impl Strategy<Value = Step> {
         1..=3_usize,
         signed(),
         prop::bool::weighted(0.1),
+        prop_oneof![12 => Just(Asks::All), 1 => Just(Asks::Devices), 2 => Just(Asks::Codes), 1 => Just(Asks::Nobody)],
     );
+    let code =
+        prop_oneof![7 => Just(Code::Wrong), 2 => key().prop_map(Code::Of), 1 => Just(Code::NotCompared)];
     let verdict = prop::sample::select(VERDICTS.to_vec());
     prop_oneof![
         6 => clock.prop_map(Step::Clock),
         6 => create.prop_map(
-            |(attempt, content, lifetime_seconds, max_pending, signed_millis_ago, has_old_devices)| {
+            |(attempt, content, lifetime_seconds, max_pending, signed_millis_ago, has_old_directory, asks)| {
                 Step::Create {
-                    attempt, content, lifetime_seconds, max_pending, signed_millis_ago, has_old_devices
+                    attempt, content, lifetime_seconds, max_pending, signed_millis_ago, has_old_directory, asks
                 }
             }
         ),
-        6 => (challenge(), device(), verdict, signed()).prop_map(
-            |(challenge, device, verdict, signed_millis_ago)| {
-                Step::Decide { challenge, device, verdict, signed_millis_ago }
+        6 => (challenge(), key(), verdict, signed()).prop_map(
+            |(challenge, key, verdict, signed_millis_ago)| {
+                Step::Decide { challenge, key, verdict, signed_millis_ago }
             }
         ),
         1 => challenge().prop_map(Step::Cancel),
@@ -117,13 +206,18 @@ pub(crate) fn steps() -> impl Strategy<Value = Step> {
             Step::Redeem { challenge, is_right_attempt }
         }),
         3 => challenge().prop_map(Step::View),
-        2 => (challenge(), device()).prop_map(|(challenge, device)| Step::Fetch { challenge, device }),
-        5 => (challenge(), prop::option::weighted(0.2, 0..6_u8), signed()).prop_map(
-            |(challenge, right, signed_millis_ago)| Step::Code { challenge, right, signed_millis_ago }
+        2 => (challenge(), key()).prop_map(|(challenge, key)| Step::Fetch { challenge, key }),
+        5 => (challenge(), code, prop::bool::weighted(0.1), signed()).prop_map(
+            |(challenge, code, has_old_directory, signed_millis_ago)| {
+                Step::Code { challenge, code, has_old_directory, signed_millis_ago }
+            }
         ),
+        2 => any::<bool>().prop_map(|is_late| Step::Copy { is_late }),
         1 => Just(Step::Unlock),
-        2 => (0..DEVICES).prop_map(Step::Revoke),
+        1 => key().prop_map(Step::Revoke),
+        2 => key().prop_map(Step::ReplaceKey),
         1 => Just(Step::Bind),
+        1 => Just(Step::Lose),
         1 => Just(Step::Clean),
     ]
 }

@@ -3,11 +3,14 @@
 use countersign_domain::{
     UnixTime,
     challenge::ChallengeRecord,
-    code::Codes,
+    code::{CodeFactor, Codes},
+    id::DeviceId,
+    standing::Holds,
     state::{Event, Settled, SettledBy, State, Verdict},
 };
 
-use crate::fixture::{code_of, code_settlement, settlement};
+use super::devices::Devices;
+use crate::fixture::{code_settlement, settlement};
 
 /// A challenge as it was made, and what was told of it since.
 pub(crate) struct Told {
@@ -32,10 +35,10 @@ pub(crate) struct Told {
 /// What settled a challenge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Winner {
-    /// The answer of a device.
-    Device(usize, Verdict),
-    /// The code that a device shows.
-    Code(u8),
+    /// The answer of a device, with a key that was bound then.
+    Device { device: DeviceId, verdict: Verdict, bound_at: UnixTime },
+    /// A code of this factor.
+    Code(CodeFactor),
     /// One wrong code too many.
     WrongCodes,
 }
@@ -62,9 +65,9 @@ impl Told {
     }
 
     /// Somebody asked and was told.
-    pub(crate) fn hear(&mut self, record: &ChallengeRecord, now: UnixTime) {
+    pub(crate) fn hear(&mut self, record: &ChallengeRecord, now: UnixTime, devices: &Devices, holds: Holds) {
         self.see(now);
-        self.agrees_with(record, now);
+        self.agrees_with(record, now, devices, holds);
         if !record.state.is_pending() {
             self.end = Some(bare(&record.state));
         }
@@ -88,11 +91,20 @@ impl Told {
         matches!(self.end, Some(State::Approved { .. }))
     }
 
-    /// Asserts that what is told at `now` contradicts nothing that was told before.
-    pub(crate) fn agrees_with(&self, record: &ChallengeRecord, now: UnixTime) {
-        let codes = Codes { wrong: self.wrong_codes, ..self.made.codes.clone() };
-        let asked = ChallengeRecord { codes, ..self.made.clone() };
-        assert_eq!(ChallengeRecord { state: State::Pending, ..record.clone() }, asked);
+    /// Asserts that what is told at `now` contradicts nothing that was told before, names devices under the keys that
+    /// they have, and takes codes unless they are locked.
+    pub(crate) fn agrees_with(
+        &self,
+        record: &ChallengeRecord,
+        now: UnixTime,
+        devices: &Devices,
+        holds: Holds,
+    ) {
+        devices.are_named(record, &self.made);
+        let kinds = if holds.locked_at.is_some() { Vec::new() } else { self.made.codes.kinds.clone() };
+        let codes = Codes { kinds, wrong: self.wrong_codes };
+        let expected = ChallengeRecord { codes, asked: record.asked.clone(), ..self.made.clone() };
+        assert_eq!(ChallengeRecord { state: State::Pending, ..record.clone() }, expected);
         if let Some(end) = &self.end {
             assert_eq!(&bare(&record.state), end, "two outcomes");
         }
@@ -119,11 +131,11 @@ impl Told {
     fn agrees_with_settled(&self, state: &State, settled: &Settled) {
         let winner = self.winner.expect("nobody answered");
         let (event, signed) = match winner {
-            Winner::Device(_, verdict) => {
+            Winner::Device { verdict, .. } => {
                 (Event::Settle(verdict, settled.clone()), settlement(verdict, settled.settled_at))
             }
-            Winner::Code(device) => {
-                assert_eq!(settled.by, SettledBy::Code(code_of(device)));
+            Winner::Code(factor) => {
+                assert_eq!(settled.by, SettledBy::Code(factor));
                 (Event::AcceptCode(settled.clone()), code_settlement(true, settled.settled_at))
             }
             Winner::WrongCodes => {
@@ -133,10 +145,9 @@ impl Told {
         };
         let made_by = State::Pending.after(event).expect("pending moves");
         assert_eq!(bare(state), made_by, "it is not what the answer made of it");
-        if let Winner::Device(..) = winner {
-            let device = self.made.asked.iter().find(|device| Some(device.id) == settled.device());
-            let bound_at = device.expect("only who was asked settles").bound_at;
-            assert!(bound_at <= settled.settled_at, "settled before its device was bound");
+        if let Winner::Device { device, bound_at, .. } = winner {
+            assert_eq!(settled.device(), Some(device));
+            assert!(bound_at <= settled.settled_at, "settled before its key was bound");
         }
         assert!(self.made.created_at <= settled.settled_at, "settled before it was asked");
         assert!(settled.settled_at < self.made.expires_at, "settled after its end");
