@@ -1,14 +1,15 @@
 //! The pure functions, SQLite and Redis, driven with the same random sequences: every answer and every record
 //! must be the same.
 //!
-//! A sequence is made of calls, of calls at once, of clocks that step forward and back, and of restarts. Of calls
+//! A sequence is made of calls, of calls at once, of clocks that step forward and back, of restarts, and of stores that
+//! lose everything; then what the directory was told of lock and block must stand. Of calls
 //! at once, to two servers on Redis or to SQLite, the answers must be those of some order of the pure functions,
 //! one after the other; the others are then given that order.
 //!
 //! The sequences are the same at each run.
 
 mod call;
-
+mod directory;
 mod memory;
 mod party;
 mod random;

@@ -5,12 +5,14 @@ use std::sync::Arc;
 use countersign::store::Challenges;
 use countersign_domain::{
     UnixTime,
-    challenge::ChallengeRecord,
+    challenge::{ChallengeRecord, FactorTag},
+    id::ChallengeId,
     operation::{
         Cancel, CodeTold, Create, CreateOutcome, Decide, DecideOutcome, Fetch, Loaded, Operation, Redeem,
-        RedeemOutcome, RevokeFactor, Stand, Subject, Transition, Unlock, VerifyCode, View, Writes,
+        RedeemOutcome, ReplaceKey, RevokeFactor, Stand, Subject, Transition, Unlock, VerifyCode, View,
+        Writes,
     },
-    standing::Standing,
+    standing::{Holds, Standing},
 };
 
 /// One operation.
@@ -23,6 +25,7 @@ pub(super) enum Call {
     View(View),
     Fetch(Fetch),
     Revoke(RevokeFactor),
+    ReplaceKey(ReplaceKey),
     Code(VerifyCode),
     Stand(Stand),
     Unlock(Unlock),
@@ -38,6 +41,7 @@ pub(super) enum Answer {
     View(Option<ChallengeRecord>),
     Fetch(Option<ChallengeRecord>),
     Revoke,
+    ReplaceKey,
     Code(Option<CodeTold>),
     Stand(Standing),
     Unlock(UnixTime),
@@ -53,6 +57,7 @@ impl Call {
             Self::View(call) => call.subject(),
             Self::Fetch(call) => call.subject(),
             Self::Revoke(call) => call.subject(),
+            Self::ReplaceKey(call) => call.subject(),
             Self::Code(call) => call.subject(),
             Self::Stand(call) => call.subject(),
             Self::Unlock(call) => call.subject(),
@@ -72,6 +77,7 @@ impl Call {
             Self::View(call) => applied(call.apply(loaded, now), Answer::View),
             Self::Fetch(call) => applied(call.apply(loaded, now), Answer::Fetch),
             Self::Revoke(call) => applied(call.apply(loaded, now), |()| Answer::Revoke),
+            Self::ReplaceKey(call) => applied(call.apply(loaded, now), |()| Answer::ReplaceKey),
             Self::Code(call) => applied(call.apply(loaded, now), Answer::Code),
             Self::Stand(call) => applied(call.apply(loaded, now), Answer::Stand),
             Self::Unlock(call) => applied(call.apply(loaded, now), Answer::Unlock),
@@ -88,11 +94,32 @@ impl Call {
             Self::View(call) => store.read(call).await.map(Answer::View),
             Self::Fetch(call) => store.read(call).await.map(Answer::Fetch),
             Self::Revoke(call) => store.update(call).await.map(|()| Answer::Revoke),
+            Self::ReplaceKey(call) => store.update(call).await.map(|()| Answer::ReplaceKey),
             Self::Code(call) => store.update(call).await.map(Answer::Code),
             Self::Stand(call) => store.read(call).await.map(Answer::Stand),
             Self::Unlock(call) => store.update(call).await.map(Answer::Unlock),
         };
         answer.expect("an answer")
+    }
+}
+
+impl Call {
+    /// The copy of lock and block that it was given.
+    pub(super) fn copy(&self) -> Option<Holds> {
+        match self {
+            Self::Create(call) => Some(call.copy),
+            Self::Code(call) => Some(call.copy),
+            _ => None,
+        }
+    }
+
+    /// The device and key that speaks, and of which challenge.
+    pub(super) fn speaker(&self) -> Option<(ChallengeId, FactorTag)> {
+        match self {
+            Self::Decide(call) => Some((call.challenge, call.device)),
+            Self::Fetch(call) => Some((call.challenge, call.device)),
+            _ => None,
+        }
     }
 }
 
@@ -111,6 +138,7 @@ impl Answer {
             | Self::Decide(_)
             | Self::Redeem(_)
             | Self::Revoke
+            | Self::ReplaceKey
             | Self::Stand(_)
             | Self::Unlock(_) => None,
         }

@@ -7,6 +7,7 @@ use countersign_domain::{
     challenge::ChallengeRecord,
     id::{ChallengeId, UserTag},
     operation::{AttemptTag, Loaded, Lookup, Subject, View, Writes},
+    standing::Standing,
     user::UserRecord,
 };
 
@@ -90,6 +91,16 @@ impl Memory {
         Shown { challenges, open }
     }
 
+    /// A user is there who has had so many wrong codes in a row.
+    pub(super) fn begin(&mut self, user: UserTag, failures: u32, now: UnixTime) {
+        self.store(user, having_failed(failures, now), now);
+    }
+
+    /// Loses everything.
+    pub(super) fn lose(&mut self) {
+        *self = Self::new(self.forgets);
+    }
+
     /// Forgets what is over.
     pub(super) fn forget(&mut self, now: UnixTime) {
         let forgets = self.forgets;
@@ -139,6 +150,13 @@ impl Memory {
             self.challenges.insert(challenge.id, challenge);
         }
     }
+}
+
+/// The record of a user who has had so many wrong codes in a row.
+pub(super) fn having_failed(failures: u32, now: UnixTime) -> Writes {
+    let standing = Standing { failures, noted_at: Some(now), ..Standing::default() };
+    let user = UserRecord { standing, ..UserRecord::default() };
+    Writes { user: Some(user), ..Writes::default() }
 }
 
 /// What a user is shown.

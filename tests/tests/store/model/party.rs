@@ -12,7 +12,7 @@ use tokio::{sync::Barrier, task::JoinSet};
 
 use super::{
     call::{Answer, Call},
-    memory::{Forgets, Memory},
+    memory::{Forgets, Memory, having_failed},
 };
 
 /// A store with all servers on it, and the memory that it is held to.
@@ -26,6 +26,15 @@ pub(super) struct Party {
 impl Party {
     pub(super) fn new(name: String, servers: Vec<Arc<dyn Challenges>>, forgets: Forgets) -> Self {
         Self { name, servers, memory: Memory::new(forgets) }
+    }
+
+    /// A user is there who has had so many wrong codes in a row.
+    pub(super) async fn begin(&mut self, user: UserTag, failures: u32, now: UnixTime) {
+        self.memory.begin(user, failures, now);
+        let subject = Subject { user, challenge: Lookup::None };
+        let begin = Box::new(move |_, now| having_failed(failures, now));
+        self.servers[0].commit(subject, begin).await.expect("an answer");
+        self.has_what_it_must(&[subject]).await;
     }
 
     /// Lets one happen, by the server of this number.

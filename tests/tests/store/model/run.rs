@@ -6,7 +6,7 @@ use countersign::store::{Challenges, sqlite::SqliteStore};
 use countersign_domain::{
     UnixTime,
     id::{ChallengeId, UserTag},
-    operation::View,
+    operation::{Loaded, View},
 };
 use tempfile::TempDir;
 
@@ -41,7 +41,7 @@ impl Run {
         let sqlite = opened(&directory, &clock);
         let redis_itself = Redis::server(&clock).await;
         let servers = two_servers(&redis_itself).await;
-        Self {
+        let mut run = Self {
             seed,
             world: World::new(seed, &clock),
             pure: Memory::new(Forgets::Nothing),
@@ -51,6 +51,17 @@ impl Run {
             directory,
             redis_itself,
             apart: false,
+        };
+        run.begin().await;
+        run
+    }
+
+    async fn begin(&mut self) {
+        let now = self.clock.now();
+        for (user, failures) in self.world.nearly_locked() {
+            self.pure.begin(user, failures, now);
+            self.sqlite.begin(user, failures, now).await;
+            self.redis.begin(user, failures, now).await;
         }
     }
 
@@ -63,6 +74,7 @@ impl Run {
             Step::Race(calls) => self.race(&calls, seen).await,
             Step::Clock(now) => self.set_clock(now, seen).await,
             Step::Restart => self.restart(seen).await,
+            Step::Lose => self.lose(seen).await,
         }
     }
 
@@ -82,9 +94,12 @@ impl Run {
 
     async fn take(&mut self, server: usize, call: &Call, seen: &mut Seen) {
         let now = self.clock.now();
+        let before = self.pure.load(call.subject());
         let pure = self.pure.take(call, now);
         let sqlite = self.sqlite.take(0, call, now).await;
         let redis = self.redis.take(server, call, now).await;
+        self.world.hear(call, &pure);
+        self.note(&before, call, &pure, seen);
         self.alike(call, &[pure, sqlite, redis], seen);
     }
 
@@ -99,7 +114,10 @@ impl Run {
             let raced = std::mem::replace(&mut answers[n], Answer::Revoke);
             let other = if is_redis { &mut self.sqlite } else { &mut self.redis };
             let other = other.take(0, call, now).await;
+            let before = self.pure.load(call.subject());
             let pure = self.pure.take(call, now);
+            self.world.hear(call, &pure);
+            self.note(&before, call, &pure, seen);
             self.alike(call, &[pure, other, raced], seen);
         }
     }
@@ -112,6 +130,19 @@ impl Run {
         }
         for answer in answers {
             seen.answer(call, answer);
+        }
+    }
+
+    /// What of keys and copies has occurred that no answer shows by itself.
+    fn note(&self, before: &Loaded, call: &Call, answer: &Answer, seen: &mut Seen) {
+        let after = self.pure.load(call.subject()).user;
+        if let Some((challenge, key)) = call.speaker() {
+            let is_replaced = after.is_over(key) && !after.is_revoked(key);
+            let was_asked = self.world.was_asked(challenge, key);
+            seen.key(was_asked, is_replaced && before.challenge.is_some(), answer);
+        }
+        if let Some(copy) = call.copy() {
+            seen.copy(copy, before.user.standing.holds(), after.standing.holds(), answer);
         }
     }
 
@@ -139,6 +170,20 @@ impl Run {
             self.redis.shows_what_it_must(user, &challenges).await;
             self.shown_alike(user, &challenges, now);
         }
+    }
+
+    /// All of them lose everything; the world and its directory go on.
+    async fn lose(&mut self, seen: &mut Seen) {
+        self.redis_itself.flush().await;
+        self.sqlite.servers.clear();
+        self.directory = tempfile::tempdir().expect("a directory");
+        self.sqlite.servers = vec![opened(&self.directory, &self.clock)];
+        for memory in [&mut self.pure, &mut self.sqlite.memory, &mut self.redis.memory] {
+            memory.lose();
+        }
+        self.world.lose();
+        self.apart = false;
+        seen.note("everything lost");
     }
 
     async fn restart(&mut self, seen: &mut Seen) {

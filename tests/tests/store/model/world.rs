@@ -1,25 +1,29 @@
 //! Users, their devices and attempts, and what happens to them next.
 
+mod devices;
 mod picks;
+mod rows;
 
 use std::{collections::VecDeque, time::Duration};
 
 use countersign_domain::{
     UnixTime,
-    challenge::{AskedDevice, ChallengeRecord, REDEEM_WITHIN},
+    challenge::{ChallengeRecord, FactorTag, REDEEM_WITHIN},
     code::{CodeKind, Codes},
-    id::{ApplicationId, ChallengeId, DeviceId, UserTag},
-    operation::{
-        Cancel, Create, Decide, Fetch, Finding, Redeem, RevokeFactor, Signed, Stand, Unlock, VerifyCode, View,
-    },
-    standing::Holds,
+    id::{ApplicationId, ChallengeId, UserTag},
+    operation::{Cancel, Create, Decide, Fetch, Finding, Redeem, Signed, Stand, Unlock, VerifyCode, View},
+    standing::{Holds, MAX_FAILURES},
     state::Verdict,
-    user::TOMBSTONE_STANDS,
 };
 use countersign_proto::statement::Purpose;
 
-use super::{call::Call, random::Random};
-use crate::fixture::{START, TestClock, attempt_tag, challenge, code, decision, device_tag, redemption};
+use self::{devices::User, rows::Todo};
+use super::{
+    call::{Answer, Call},
+    directory::Directory,
+    random::Random,
+};
+use crate::fixture::{TestClock, attempt_tag, challenge, code, decision, device_tag, redemption};
 
 /// What happens next.
 #[derive(Clone, Debug)]
@@ -29,6 +33,8 @@ pub(super) enum Step {
     Race(Vec<Call>),
     Clock(UnixTime),
     Restart,
+    /// The stores lose everything.
+    Lose,
 }
 
 /// Who there is, and what has been asked.
@@ -37,18 +43,11 @@ pub(super) struct World {
     clock: TestClock,
     users: Vec<User>,
     made: Vec<Made>,
+    directory: Directory,
     /// Of which challenge all is just now.
     focus: Option<usize>,
     /// What happens next of a row that would be too rare at random.
-    row: VecDeque<Step>,
-}
-
-struct User {
-    tag: UserTag,
-    /// Numbers of devices.
-    bound: Vec<u64>,
-    revoked: Vec<(u64, UnixTime)>,
-    bound_ever: u64,
+    row: VecDeque<Todo>,
 }
 
 struct Made {
@@ -64,25 +63,27 @@ const VERDICTS: [Verdict; 4] = [
 ];
 /// Login attempts of each user.
 const ATTEMPTS: usize = 6;
+/// With how many wrong codes in a row the first users begin.
+const FAILURES: [u32; 2] = [MAX_FAILURES - 2, MAX_FAILURES - 3];
 
 impl World {
     pub(super) fn new(seed: u64, clock: &TestClock) -> Self {
         // In buckets of their own, so that a Cluster would hold them on different nodes.
-        let user = |n: u64| User {
-            tag: UserTag((n << 62) | (seed << 8) | n),
-            bound: (0..3).map(|device| n * 1000 + device).collect(),
-            revoked: Vec::new(),
-            bound_ever: 3,
-        };
-        let users = (0..3).map(user).collect();
+        let user = |n: u64| User::new(UserTag((n << 62) | (seed << 8) | n), n * 1000);
         Self {
             random: Random::new(seed),
             clock: clock.clone(),
-            users,
+            users: (0..3).map(user).collect(),
             made: Vec::new(),
+            directory: Directory::default(),
             focus: None,
             row: VecDeque::new(),
         }
+    }
+
+    /// The users who begin with so many wrong codes in a row that a few more lock codes.
+    pub(super) fn nearly_locked(&self) -> Vec<(UserTag, u32)> {
+        self.users.iter().map(|user| user.tag).zip(FAILURES).collect()
     }
 
     /// Each challenge that was asked for, with whose it is.
@@ -94,14 +95,32 @@ impl World {
         self.users.iter().map(of).collect()
     }
 
+    /// Whether the challenge was made for a device with this key.
+    pub(super) fn was_asked(&self, challenge: ChallengeId, key: FactorTag) -> bool {
+        let asked = self.made.iter().find(|made| made.challenge.id == challenge);
+        asked.is_some_and(|made| made.challenge.asked.iter().any(|device| device.tag == key))
+    }
+
+    /// Something was answered: what of it is to be copied is in the directory from now on.
+    pub(super) fn hear(&mut self, call: &Call, answer: &Answer) {
+        self.directory.hear(call, answer);
+    }
+
+    /// The stores lost everything.
+    pub(super) fn lose(&mut self) {
+        for user in &mut self.users {
+            user.forget_tombstones();
+        }
+    }
+
     /// A number below `end`, for whoever must choose.
     pub(super) fn choose(&mut self, end: usize) -> usize {
         self.random.below(end)
     }
 
     pub(super) fn next(&mut self) -> Step {
-        if let Some(step) = self.row.pop_front() {
-            return step;
+        if let Some(todo) = self.row.pop_front() {
+            return todo(self);
         }
         match self.random.below(40) {
             14..17 => {
@@ -116,6 +135,7 @@ impl World {
                 Step::Race(calls)
             }
             13 if self.random.one_in(2) => Step::Restart,
+            17 if self.random.one_in(4) => Step::Lose,
             _ => Step::One(Box::new(self.call())),
         }
     }
@@ -144,29 +164,36 @@ impl World {
     }
 
     fn call(&mut self) -> Call {
-        let kind = self.random.below(31);
+        let kind = self.random.below(33);
         if kind < 6 || self.made.is_empty() {
             return self.create();
         }
         let challenge = self.some_challenge();
-        let device = device_tag(self.some_device());
+        let device = device_tag(self.some_key());
         match kind {
             6..12 => self.decide(challenge),
             12 => Call::Cancel(Cancel { challenge, application: self.application() }),
             13..18 => self.redeem(challenge),
             18..20 => Call::View(View { challenge }),
-            20..22 => Call::Fetch(Fetch { challenge, device }),
+            20..22 => {
+                let device = if self.random.one_in(2) { device } else { self.asked_key(challenge) };
+                Call::Fetch(Fetch { challenge, device })
+            }
             22..24 => self.revoke(),
             24..29 => self.code(challenge),
             29 => Call::Stand(Stand { user: challenge.user() }),
-            _ => Call::Unlock(Unlock { user: challenge.user() }),
+            30 => Call::Unlock(Unlock { user: challenge.user() }),
+            _ => {
+                let user = self.random.below(self.users.len());
+                self.replace_key(user)
+            }
         }
     }
 
     /// Mostly wrong, and mostly for the same few challenges, so that tries run out.
     fn code(&mut self, challenge: ChallengeId) -> Call {
-        let right = self.random.one_in(5).then(|| self.asked_device(challenge));
-        let code = code(challenge, right);
+        let right = self.random.one_in(5).then(|| self.asked_number(challenge));
+        let code = VerifyCode { copy: self.copy(challenge.user()), ..code(challenge, right) };
         Call::Code(match self.random.below(16) {
             0 => VerifyCode { kind: CodeKind::Recovery, ..code },
             1 => VerifyCode { finding: Finding::NotCompared, ..code },
@@ -175,32 +202,14 @@ impl World {
         })
     }
 
-    /// So many wrong codes that they deny a challenge, so many challenges that wake-ups are held back, or an approval
-    /// that is redeemed too late.
-    fn row(&mut self) -> VecDeque<Step> {
-        let one = |call| Step::One(Box::new(call));
-        let newest = self.newest().map(|newest| self.made[newest].challenge.id);
-        match (self.random.below(3), newest) {
-            (0, Some(challenge)) => (0..6).map(|_| one(Call::Code(code(challenge, None)))).collect(),
-            (1, Some(challenge)) => {
-                let late = self.clock.now().plus(REDEEM_WITHIN);
-                let (decide, redeem) = (self.decide(challenge), self.redeem(challenge));
-                [one(decide), Step::Clock(late), one(redeem), one(Call::View(View { challenge }))].into()
-            }
-            _ => {
-                let user = self.random.below(self.users.len());
-                (0..ATTEMPTS).map(|attempt| one(self.create_for(user, attempt))).collect()
-            }
-        }
-    }
-
     fn create(&mut self) -> Call {
         let user = self.random.below(self.users.len());
         let attempt = self.random.below(ATTEMPTS);
-        self.create_for(user, attempt)
+        self.create_for(user, attempt, |_| {})
     }
 
-    fn create_for(&mut self, user: usize, attempt: usize) -> Call {
+    /// `change` changes what is asked.
+    fn create_for(&mut self, user: usize, attempt: usize, change: impl FnOnce(&mut ChallengeRecord)) -> Call {
         let tag = self.users[user].tag;
         let attempt = format!("{} {attempt}", tag.0);
         let now = self.clock.now();
@@ -209,7 +218,7 @@ impl World {
         let seconds = if self.random.one_in(4) { 130..=600 } else { 5..=130 };
         let lifetime = Duration::from_secs(self.random.within(seconds).unsigned_abs());
         let number = self.made.len() as u64 + 1;
-        let challenge = ChallengeRecord {
+        let mut challenge = ChallengeRecord {
             id: ChallengeId::new(tag.0, number),
             request_sha256: [if self.random.one_in(6) { 2 } else { 1 }; 32],
             created_at,
@@ -218,10 +227,17 @@ impl World {
             codes: self.codes(),
             ..challenge(&attempt, number, 0, &self.clock)
         };
+        change(&mut challenge);
         self.made.push(Made { challenge: challenge.clone(), attempt: attempt.clone() });
         let max_pending = 1 + self.random.below(3);
-        let (attempt, copy) = (attempt_tag(&attempt), Holds::default());
+        let (attempt, copy) = (attempt_tag(&attempt), self.copy(tag));
         Call::Create(Create { attempt, challenge, max_pending, copy })
+    }
+
+    /// What a server read in the directory, perhaps before the user was last unlocked.
+    fn copy(&mut self, user: UserTag) -> Holds {
+        let is_old = self.random.one_in(6);
+        self.directory.holds(user, is_old)
     }
 
     fn codes(&mut self) -> Codes {
@@ -229,42 +245,17 @@ impl World {
         Codes { kinds, wrong: 0 }
     }
 
-    /// The devices that the directory would name. It may have been read before a revocation, for as long as its
-    /// tombstone stands.
-    fn asked(&mut self, user: usize) -> Vec<AskedDevice> {
-        if self.random.one_in(16) {
-            return Vec::new();
-        }
-        let (now, owner) = (self.clock.now(), self.users[user].tag.0);
-        let mut numbers = self.users[user].bound.clone();
-        if self.random.one_in(6) {
-            let stands = |at: UnixTime| now < at.plus(TOMBSTONE_STANDS);
-            let revoked = self.users[user].revoked.iter().filter(|(_, at)| stands(*at));
-            numbers.extend(revoked.map(|(number, _)| number));
-        }
-        let mut asked = Vec::new();
-        for number in numbers {
-            // Never bound after now, but where the clock stepped back; never of another user, but where somebody
-            // wrote to the store.
-            let bound_at = if self.random.one_in(12) { now.plus(Duration::from_secs(30)) } else { START };
-            let owner = if self.random.one_in(20) { owner + 1 } else { owner };
-            asked.push(AskedDevice {
-                id: DeviceId::new(owner, number),
-                name: format!("device {number}"),
-                tag: device_tag(number),
-                bound_at,
-                has_push_target: true,
-            });
-        }
-        asked
+    fn decide(&mut self, challenge: ChallengeId) -> Call {
+        let verdict = *self.random.pick(&VERDICTS);
+        self.decide_as(challenge, verdict)
     }
 
-    fn decide(&mut self, challenge: ChallengeId) -> Call {
-        let (verdict, device) = (*self.random.pick(&VERDICTS), self.asked_device(challenge));
+    fn decide_as(&mut self, challenge: ChallengeId, verdict: Verdict) -> Call {
+        let key = self.asked_number(challenge);
         let signed_ago = if self.random.one_in(3) { self.random.within(-3_000..=60_000) } else { 0 };
         let at = UnixTime::from_millis(self.clock.now().as_millis() - signed_ago);
         let settlement = Signed { at, envelope: format!("signed for {at}").into_bytes() };
-        Call::Decide(Decide { settlement, ..decision(challenge, device, verdict) })
+        Call::Decide(Decide { settlement, ..decision(challenge, key, verdict) })
     }
 
     fn redeem(&mut self, challenge: ChallengeId) -> Call {
@@ -276,21 +267,5 @@ impl World {
             2 => Redeem { purpose: Purpose::Action, ..redeem },
             _ => Redeem { application: self.application(), ..redeem },
         })
-    }
-
-    fn revoke(&mut self) -> Call {
-        let now = self.clock.now();
-        let user = self.random.below(self.users.len());
-        let user = &mut self.users[user];
-        let place = self.random.below(user.bound.len());
-        let number = if self.random.one_in(5) && !user.revoked.is_empty() {
-            self.random.pick(&user.revoked).0
-        } else {
-            let new = user.bound[0] / 1000 * 1000 + user.bound_ever;
-            user.bound_ever += 1;
-            std::mem::replace(&mut user.bound[place], new)
-        };
-        user.revoked.push((number, now));
-        Call::Revoke(RevokeFactor { user: user.tag, factor: device_tag(number) })
     }
 }

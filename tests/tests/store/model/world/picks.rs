@@ -23,21 +23,4 @@ impl World {
         let index = self.focus.or_else(|| self.newest()).unwrap_or(0);
         self.made[index].challenge.id
     }
-
-    pub(super) fn asked_device(&mut self, challenge: ChallengeId) -> u64 {
-        let asked = self.made.iter().find(|made| made.challenge.id == challenge);
-        let asked = asked.map_or(&[][..], |made| &made.challenge.asked);
-        if asked.is_empty() || self.random.one_in(6) {
-            return self.some_device();
-        }
-        // The tag of a device is made of its number.
-        let tag = self.random.pick(asked).tag.0;
-        u64::from_be_bytes(*tag.first_chunk().expect("32 bytes"))
-    }
-
-    pub(super) fn some_device(&mut self) -> u64 {
-        let user = self.random.below(self.users.len());
-        let user = &self.users[user];
-        user.bound[0] / 1000 * 1000 + self.random.below(4) as u64
-    }
 }
