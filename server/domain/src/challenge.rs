@@ -40,7 +40,8 @@ pub struct ChallengeRecord {
     pub asked: Vec<AskedDevice>,
     /// Which codes may settle it, and how many were wrong.
     pub codes: Codes,
-    /// Whether its devices are woken.
+    /// Whether its devices are woken, as it was decided when it was made. Should pushes be blocked while it is pending, it
+    /// is told as blocked.
     pub wakeup: Wakeup,
     /// Where it stands.
     pub state: State,

@@ -31,7 +31,7 @@ pub use self::{
 };
 use crate::{
     UnixTime,
-    challenge::{AskedDevice, ChallengeRecord, FactorTag},
+    challenge::{AskedDevice, ChallengeRecord, FactorTag, Wakeup},
     id::{ChallengeId, UserTag},
     standing::Holds,
     state::{Event, SettledBy},
@@ -217,12 +217,16 @@ impl Open {
     }
 }
 
-/// The challenge as it is told: while codes are locked, as one that takes none; and the devices with the keys that
-/// they have now.
+/// The challenge as it is told: while codes are locked, as one that takes none; while pushes are blocked, as one for
+/// which nobody is woken any more, although it was made before; and the devices with the keys that they have now.
 fn told<'a>(challenge: &'a ChallengeRecord, user: &UserRecord) -> Cow<'a, ChallengeRecord> {
     let mut told = Cow::Borrowed(challenge);
     if user.standing.locked_at.is_some() {
         told.to_mut().codes.kinds.clear();
+    }
+    let is_blocked = user.standing.push_blocked_at.is_some();
+    if is_blocked && challenge.state.is_pending() && challenge.wakeup == Wakeup::Sending {
+        told.to_mut().wakeup = Wakeup::Blocked;
     }
     if challenge.asked.iter().any(|device| user.is_over(device.tag)) {
         for device in &mut told.to_mut().asked {

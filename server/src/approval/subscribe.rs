@@ -50,7 +50,8 @@ struct Told {
 
 /// Whether a stream tells its device of a pending challenge that it has not told of yet. This is the one place where
 /// that is decided; what has been told is followed until it is settled. While pushes are held back or blocked, a stream
-/// disturbs nobody either: such a challenge can be pulled.
+/// disturbs nobody either: such a challenge can be pulled. So can one that was made before they were blocked, since it
+/// is told as blocked then.
 fn is_announced(challenge: &ChallengeRecord) -> bool {
     challenge.state.is_pending() && challenge.wakeup == Wakeup::Sending
 }

@@ -5,6 +5,8 @@
 //!   attempt --[gone, misconfigured, unknown]--------> FAILED     told once, with the reason
 //!   attempt --[retry]--> back-off --[time]----------> attempt
 //!   attempt, back-off --[next attempt after expiry]-> FAILED
+//!   back-off --[time, store cannot say]-------------> back-off
+//!   back-off --[time, pushes blocked meanwhile]-----> FAILED
 //!   attempt, back-off --[challenge settled]---------> nothing to tell
 //!   attempt, back-off --[end of drain]--------------> FAILED
 //! ```
@@ -25,9 +27,13 @@ use self::delivery::{Delivery, Stop};
 use super::{BoxFuture, PushChannel, WakeUp};
 use crate::{clock::SharedClock, random::SharedRandom};
 
-/// Where the dispatcher tells what came of a wake-up. Nothing here may fail a login: an implementation that
-/// cannot write says so in its own log.
+/// Where the dispatcher tells what came of a wake-up, and learns whether it is still wanted. Nothing here may fail a
+/// login: an implementation that cannot write says so in its own log.
 pub trait DeliveryLog: Send + Sync {
+    /// Whether the devices of a challenge are still to be woken. Asked before each attempt but the first, which follows
+    /// the decision to wake them at once and is on every login's way.
+    fn is_wanted<'a>(&'a self, challenge_id: &'a str) -> BoxFuture<'a, Wanted>;
+
     /// How far the wake-up of a device came: `ACCEPTED` or `FAILED`. Whoever creates the challenge writes the
     /// first state with it (`QUEUED`, or `NO_TARGET`); what a device has `FETCHED` is never taken back.
     fn note<'a>(
@@ -45,6 +51,19 @@ pub trait DeliveryLog: Send + Sync {
         target: &'a Target,
         since: Option<UnixTime>,
     ) -> BoxFuture<'a, ()>;
+}
+
+/// Whether the devices of a challenge are still to be woken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// They are.
+    Yes,
+    /// The challenge is pending no more, or cannot be read any more.
+    Settled,
+    /// It is pending, but the person has said 'it was not me' of another one.
+    Blocked,
+    /// The store does not say.
+    Unknown,
 }
 
 /// The configured push providers.

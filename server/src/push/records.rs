@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use countersign_domain::id::ChallengeId;
+use countersign_domain::{challenge::Wakeup, id::ChallengeId, operation::View};
 use countersign_proto::{
     login::DeliveryState,
     statement::{PushTarget, push_target::Target},
@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 use super::{
     BoxFuture,
     apns::{ProviderToken, ProviderTokenKey, ProviderTokens, TokensUnavailable},
-    dispatch::DeliveryLog,
+    dispatch::{DeliveryLog, Wanted},
 };
 use crate::{
     foundation::Foundation,
@@ -36,6 +36,21 @@ pub struct StoredDeliveries {
 }
 
 impl DeliveryLog for StoredDeliveries {
+    fn is_wanted<'a>(&'a self, challenge_id: &'a str) -> BoxFuture<'a, Wanted> {
+        Box::pin(async move {
+            let Ok(challenge) = challenge_id.parse() else { return Wanted::Settled };
+            // One reading shows the challenge with what has become of its user since. A hold is none of that: it begins
+            // with the wake-up that was one too many, and stops later ones, not those that led to it.
+            match self.challenges.preview(&View { challenge }).await {
+                Ok(Some(told)) if !told.state.is_pending() => Wanted::Settled,
+                Ok(Some(told)) if told.wakeup == Wakeup::Blocked => Wanted::Blocked,
+                Ok(Some(_)) => Wanted::Yes,
+                Ok(None) => Wanted::Settled,
+                Err(_) => Wanted::Unknown,
+            }
+        })
+    }
+
     fn note<'a>(
         &'a self,
         challenge_id: &'a str,

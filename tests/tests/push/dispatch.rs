@@ -4,13 +4,13 @@ mod ends;
 mod providers;
 mod retries;
 
-use std::{pin::Pin, sync::Arc, time::Duration};
+use std::{collections::VecDeque, pin::Pin, sync::Arc, time::Duration};
 
 use countersign::{
     clock::{Clock, ManualClock},
     push::{
         BoxFuture,
-        dispatch::{Channels, DeliveryLog, DeviceToWake, Dispatcher},
+        dispatch::{Channels, DeliveryLog, DeviceToWake, Dispatcher, Wanted},
     },
     random::Random,
 };
@@ -43,9 +43,21 @@ fn told(device_id: &str, state: DeliveryState) -> Told {
     Told::State { device_id: device_id.to_owned(), state }
 }
 
-struct Telling(mpsc::UnboundedSender<Told>);
+struct Telling {
+    told: mpsc::UnboundedSender<Told>,
+    wanted: WantedAnswers,
+}
+
+/// What the dispatcher is answered when it asks whether a wake-up is still wanted; afterwards that it is.
+type WantedAnswers = Arc<std::sync::Mutex<VecDeque<Wanted>>>;
 
 impl DeliveryLog for Telling {
+    fn is_wanted<'a>(&'a self, challenge_id: &'a str) -> BoxFuture<'a, Wanted> {
+        assert_eq!(challenge_id, CHALLENGE);
+        let wanted = self.wanted.lock().expect("nobody panics while holding it").pop_front();
+        Box::pin(std::future::ready(wanted.unwrap_or(Wanted::Yes)))
+    }
+
     fn note<'a>(
         &'a self,
         challenge_id: &'a str,
@@ -53,7 +65,7 @@ impl DeliveryLog for Telling {
         state: DeliveryState,
     ) -> BoxFuture<'a, ()> {
         assert_eq!(challenge_id, CHALLENGE);
-        self.0.send(told(device_id, state)).expect("the test listens");
+        self.told.send(told(device_id, state)).expect("the test listens");
         Box::pin(std::future::ready(()))
     }
 
@@ -64,7 +76,7 @@ impl DeliveryLog for Telling {
         since: Option<UnixTime>,
     ) -> BoxFuture<'a, ()> {
         let gone = Told::Gone { device_id: device_id.to_owned(), target: target.clone(), since };
-        self.0.send(gone).expect("the test listens");
+        self.told.send(gone).expect("the test listens");
         Box::pin(std::future::ready(()))
     }
 }
@@ -105,6 +117,7 @@ impl Random for Zeros {
 struct Stage {
     scene: Scene,
     dispatcher: Arc<Dispatcher>,
+    wanted: WantedAnswers,
     told: Mutex<mpsc::UnboundedReceiver<Told>>,
     sleeps: Mutex<mpsc::UnboundedReceiver<UnixTime>>,
 }
@@ -122,15 +135,17 @@ impl Stage {
     fn on(scene: Scene, channels: Channels) -> Self {
         let (telling, told) = mpsc::unbounded_channel();
         let (sleeping, sleeps) = mpsc::unbounded_channel();
+        let wanted = WantedAnswers::default();
         let clock = WatchedClock { clock: scene.clock.clone(), sleeps: sleeping };
         let dispatcher = Dispatcher::new(
             channels,
-            Arc::new(Telling(telling)),
+            Arc::new(Telling { told: telling, wanted: wanted.clone() }),
             Arc::new(clock),
             Arc::new(Zeros),
             Handle::current(),
         );
-        Self { scene, dispatcher: Arc::new(dispatcher), told: Mutex::new(told), sleeps: Mutex::new(sleeps) }
+        let (told, sleeps) = (Mutex::new(told), Mutex::new(sleeps));
+        Self { scene, dispatcher: Arc::new(dispatcher), wanted, told, sleeps }
     }
 
     fn apple(&self) -> &ApnsStandIn {
@@ -148,6 +163,11 @@ impl Stage {
             .map(|(device_id, target)| DeviceToWake { device_id: device_id.to_owned(), target })
             .collect();
         self.dispatcher.wake(CHALLENGE, expires_at(), devices);
+    }
+
+    /// Before the next attempts but the first the dispatcher learns this.
+    fn wanted(&self, answers: impl IntoIterator<Item = Wanted>) {
+        self.wanted.lock().expect("nobody panics while holding it").extend(answers);
     }
 
     /// The next thing told.

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use countersign_proto::{login::DeliveryState, statement::push_target::Target, time::UnixTime};
 use tokio::sync::watch;
 
-use super::{Context, back_off};
+use super::{Context, Wanted, back_off};
 use crate::push::{Outcome, WakeUp};
 
 /// Why a delivery ends before its time.
@@ -75,12 +75,39 @@ impl Delivery {
                     after
                 }
             };
-            match self.back_off(stop, *attempts, after).await {
-                Event::Came(()) => {}
-                Event::Stopped(cause) => return stopped(cause, &last),
-                Event::Expired => return expired(&last),
+            if let Some(end) = self.until_next_attempt(stop, *attempts, after, &last).await {
+                return end;
             }
         }
+    }
+
+    /// Waits for the next attempt, and asks whether it is still wanted: much may have happened since the last one. While
+    /// the store does not say, nobody is woken. `Some`: there is no next attempt.
+    async fn until_next_attempt(
+        &self,
+        stop: &mut watch::Receiver<Option<Stop>>,
+        attempts: u32,
+        mut after: Option<Duration>,
+        last: &str,
+    ) -> Option<End> {
+        for waits in attempts.. {
+            let wanted = match self.back_off(stop, waits, after.take()).await {
+                Event::Came(()) => {
+                    self.or_end(stop, self.context.log.is_wanted(&self.wake_up.challenge_id)).await
+                }
+                Event::Stopped(cause) => Event::Stopped(cause),
+                Event::Expired => Event::Expired,
+            };
+            match wanted {
+                Event::Came(Wanted::Yes) => return None,
+                Event::Came(Wanted::Settled) => return Some(End::Settled),
+                Event::Came(Wanted::Blocked) => return Some(blocked(last)),
+                Event::Came(Wanted::Unknown) => {}
+                Event::Stopped(cause) => return Some(stopped(cause, last)),
+                Event::Expired => return Some(expired(last)),
+            }
+        }
+        None
     }
 
     /// Waits for the next attempt; says so at once when that would come too late.
@@ -167,6 +194,12 @@ fn stopped(cause: Stop, last: &str) -> End {
         Stop::Settled => End::Settled,
         Stop::ShuttingDown => End::Failed { reason: format!("the server shuts down; before that: {last}") },
         Stop::Full => End::Failed { reason: "too many pushes are waiting already".to_owned() },
+    }
+}
+
+fn blocked(last: &str) -> End {
+    End::Failed {
+        reason: format!("the person has said 'it was not me' of another challenge; before that: {last}"),
     }
 }
 

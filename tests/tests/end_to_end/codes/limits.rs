@@ -1,6 +1,9 @@
 //! How many codes may be wrong, how many pushes unanswered, and what a person's 'it was not me' stops.
 
-use countersign_domain::standing::MAX_FAILURES;
+use std::time::Duration;
+
+use countersign_domain::{policy::Policy, standing::MAX_FAILURES};
+use countersign_fakes::apns::Answer;
 use countersign_proto::{
     common::{ChallengeState, DenialReason, ErrorReason},
     login::{Challenge, CodeResult, DeliveryState, Wakeup, create_challenge_response::Outcome},
@@ -138,6 +141,36 @@ async fn it_was_not_me_stops_pushes_until_somebody_unlocks_the_user() {
     let user = backend.unlock("anna").await;
     assert_eq!(user.push_blocked_at, None);
     assert_eq!(asked(&world, &backend, "unlocked").await.wakeup(), Wakeup::Sending);
+}
+
+#[tokio::test]
+async fn it_was_not_me_also_stops_the_repetitions_of_pushes_for_what_was_asked_before() {
+    let world = World::start().await;
+    let policy = Policy { max_pending_challenges: 2, ..Policy::default() };
+    let backend = world.backend_with("Shop", policy).await;
+    let device = world.enroll_by_hand(&backend, "anna", 1).await;
+    device.send_change(&device.change(1, apns_profile(crate::world::DEVICE_TOKEN))).await.expect("a target");
+    let first = asked(&world, &backend, "attempt-1").await;
+    world.apple.answer_next(Answer::refuse(503, "ServiceUnavailable"));
+    let second = asked(&world, &backend, "attempt-2").await;
+    let back_off = Duration::from_millis(250)..=Duration::from_millis(500);
+    let next_attempt = world.clock.asleep(|until| back_off.contains(&until.since(world.now()))).await;
+
+    let shown = device.challenge(&world, &first.challenge_id).await.expect("it was asked");
+    device.respond(&device.denial(&shown, DenialReason::NotMe)).await.expect("it counts");
+    world.clock.set(next_attempt);
+    // A server that ends waits for its deliveries.
+    let world = world.restart().await;
+    let (backend, device) = (world.reconnect(&backend).await, device.reconnected(&world).await);
+    let state = backend.state(&second.challenge_id).await;
+    assert_eq!((state.state(), state.wakeup()), (ChallengeState::Pending, Wakeup::Blocked));
+    assert_eq!(state.deliveries[0].state(), DeliveryState::Failed);
+    // It can be pulled and answered all the same.
+    let shown = device.challenge(&world, &second.challenge_id).await.expect("it was asked");
+    assert!(device.respond(&device.denial(&shown, DenialReason::Mistake)).await.expect("it counts").accepted);
+    backend.unlock("anna").await;
+    // The next push is for the next challenge.
+    asked(&world, &backend, "unlocked").await;
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! What a device hears.
 
 use countersign_agent::{Event, UserVerification};
+use countersign_domain::policy::Policy;
 use countersign_proto::{
     common::{ChallengeState, DenialReason},
     login::{Delivery, DeliveryState},
@@ -172,4 +173,38 @@ async fn while_pushes_are_blocked_a_stream_announces_nothing_new() {
     let next = backend.create("anna", "attempt-3").await.0.challenge_id;
     // Nothing of the second one in between, neither that it came nor that it was superseded.
     assert_eq!(told(&events.challenge().await), (next.as_str(), ChallengeState::Pending));
+}
+
+#[tokio::test]
+async fn once_pushes_are_blocked_no_stream_announces_what_was_asked_before() {
+    let world = World::start().await;
+    let policy = Policy { max_pending_challenges: 2, ..Policy::default() };
+    let backend = world.backend_with("Shop", policy).await;
+    let phone = world.enroll_by_hand(&backend, "anna", 1).await;
+    let tablet = world.enroll_by_hand(&backend, "anna", 2).await;
+    let mut at_phone = phone.subscribe(&world).await.expect("it is its device");
+    let first = backend.create("anna", "attempt-1").await.0.challenge_id;
+    let first_asked = at_phone.challenge().await;
+    let (second, match_code) = backend.create("anna", "attempt-2").await;
+    let second = second.challenge_id;
+    let second_asked = at_phone.challenge().await;
+    phone.respond(&phone.denial(&first_asked, DenialReason::NotMe)).await.expect("it counts");
+    assert_eq!(told(&at_phone.challenge().await), (first.as_str(), ChallengeState::Denied));
+
+    let mut at_tablet = tablet.subscribe(&world).await.expect("it is its device");
+    world.clock.asleep_until(at(25)).await;
+    world.clock.set(at(25));
+    assert_eq!(at_tablet.event().await, None);
+    // What had been announced is answered, and its end is told.
+    let answer = phone.respond(&phone.approval(&second_asked, &match_code)).await.expect("it counts");
+    assert!(answer.accepted);
+    let end = loop {
+        if let Some(challenge) = at_phone.event().await {
+            break challenge;
+        }
+    };
+    assert_eq!(told(&end), (second.as_str(), ChallengeState::Approved));
+    backend.unlock("anna").await;
+    let third = backend.create("anna", "attempt-3").await.0.challenge_id;
+    assert_eq!(told(&at_tablet.challenge().await), (third.as_str(), ChallengeState::Pending));
 }

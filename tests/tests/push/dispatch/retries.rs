@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use countersign::push::apns::TimeLimits;
+use countersign::push::{apns::TimeLimits, dispatch::Wanted};
 use countersign_fakes::apns::{Answer, ConnectionFault};
 use countersign_proto::{login::DeliveryState, statement::push_target::Target};
 
@@ -35,6 +35,44 @@ async fn a_push_that_fails_is_repeated_until_it_is_accepted() {
     assert_eq!(waits, [250, 500, 1000, 2000]);
     stage.all_ended().await;
     assert!(stage.nothing_more_told().await);
+}
+
+#[tokio::test]
+async fn no_repetition_goes_out_for_what_is_wanted_no_more() {
+    for (wanted, end) in [(Wanted::Blocked, Some(told("a0", DeliveryState::Failed))), (Wanted::Settled, None)]
+    {
+        let stage = Stage::new().await;
+        stage.apple().answer_next(Answer::refuse(503, "ServiceUnavailable"));
+        stage.wanted([wanted]);
+        stage.wake(&["a0"]);
+        soon(stage.apple().next_request()).await;
+        stage.scene.clock.set(stage.back_off().await);
+        stage.all_ended().await;
+        assert_eq!(stage.told.lock().await.try_recv().ok(), end, "{wanted:?}");
+        // The next request is another challenge's.
+        stage.wake(&["a1"]);
+        assert_eq!(soon(stage.apple().next_request()).await.device_token, "a1", "{wanted:?}");
+    }
+}
+
+#[tokio::test]
+async fn while_the_store_does_not_say_no_repetition_goes_out_but_later() {
+    let stage = Stage::new().await;
+    stage.apple().answer_next(Answer::refuse(503, "ServiceUnavailable"));
+    stage.wanted([Wanted::Unknown, Wanted::Unknown]);
+    stage.wake(&["a0"]);
+    soon(stage.apple().next_request()).await;
+    let mut waits = Vec::new();
+    for _ in 0..3 {
+        let next = stage.back_off().await;
+        waits.push(next.since(stage.scene.clock_now()).as_millis());
+        stage.scene.clock.set(next);
+    }
+    assert_eq!(waits, [250, 500, 1000]);
+    assert_eq!(stage.told().await, told("a0", DeliveryState::Accepted));
+    assert_eq!(soon(stage.apple().next_request()).await.device_token, "a0");
+    stage.wake(&["a1"]);
+    assert_eq!(soon(stage.apple().next_request()).await.device_token, "a1", "only two attempts were made");
 }
 
 #[tokio::test]

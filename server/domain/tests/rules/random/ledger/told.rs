@@ -2,7 +2,7 @@
 
 use countersign_domain::{
     UnixTime,
-    challenge::ChallengeRecord,
+    challenge::{ChallengeRecord, Wakeup},
     code::{CodeFactor, Codes},
     id::DeviceId,
     standing::Holds,
@@ -92,7 +92,7 @@ impl Told {
     }
 
     /// Asserts that what is told at `now` contradicts nothing that was told before, names devices under the keys that
-    /// they have, and takes codes unless they are locked.
+    /// they have, takes codes unless they are locked, and wakes nobody while pushes are blocked.
     pub(crate) fn agrees_with(
         &self,
         record: &ChallengeRecord,
@@ -103,7 +103,13 @@ impl Told {
         devices.are_named(record, &self.made);
         let kinds = if holds.locked_at.is_some() { Vec::new() } else { self.made.codes.kinds.clone() };
         let codes = Codes { kinds, wrong: self.wrong_codes };
-        let expected = ChallengeRecord { codes, asked: record.asked.clone(), ..self.made.clone() };
+        let wakeup = match self.made.wakeup {
+            Wakeup::Sending if record.state.is_pending() && holds.push_blocked_at.is_some() => {
+                Wakeup::Blocked
+            }
+            wakeup => wakeup,
+        };
+        let expected = ChallengeRecord { codes, wakeup, asked: record.asked.clone(), ..self.made.clone() };
         assert_eq!(ChallengeRecord { state: State::Pending, ..record.clone() }, expected);
         if let Some(end) = &self.end {
             assert_eq!(&bare(&record.state), end, "two outcomes");
