@@ -63,5 +63,6 @@ async fn forget(core: &Core) -> Result<(), StoreError> {
         while left_behind.clean().await? > 0 {}
     }
     while core.enrollments.clean().await? > 0 {}
+    while core.hold_copies.clean().await? > 0 {}
     Ok(())
 }

@@ -12,4 +12,8 @@ pub trait HoldCopies: Send + Sync {
     /// Lifts the copies of lock and block. Those of what began until `at` count no more, which is when the user record was
     /// unlocked.
     fn lift(&self, user: UserKey, at: UnixTime) -> StoreFuture<'_, ()>;
+
+    /// Forgets users of whom there is neither lock nor block, a day after they were unlocked: no copy that was read before
+    /// comes as late as that. A bounded number at a time; returns how many it forgot.
+    fn clean(&self) -> StoreFuture<'_, usize>;
 }

@@ -98,3 +98,22 @@ async fn a_profile_is_a_floor_under_policy_and_request() {
     approval.user_verification = UserVerification::DeviceLock.into();
     assert!(device.respond(&approval).await.expect("verified").accepted);
 }
+
+#[tokio::test]
+async fn of_a_user_whom_somebody_invented_and_unlocked_nothing_is_left_a_day_later() {
+    let world = World::start().await;
+    let backend = world.backend("Shop").await;
+    let upkeep = Duration::from_mins(1);
+    world.each_asleep_until(START.plus(upkeep)).await;
+    backend.unlock("invented").await;
+    let known = || {
+        let count = "SELECT count(*) FROM user_standings WHERE user_id = 'invented'";
+        world.database().query_row(count, [], |row| row.get::<_, i64>(0)).expect("a number")
+    };
+    let not_yet = START.plus(Duration::from_hours(24) - Duration::from_millis(1));
+    for (now, left) in [(not_yet, 1), (not_yet.plus(upkeep), 0)] {
+        world.clock.set(now);
+        world.each_asleep_until(now.plus(upkeep)).await;
+        assert_eq!(known(), left, "at {now}");
+    }
+}

@@ -85,6 +85,8 @@ mod directory_state {
         }
         hold_copies {
             lock_and_block_are_copied_until_they_are_lifted
+            a_user_of_whom_nothing_is_to_be_said_is_forgotten_a_day_after_the_unlocking
+            however_many_users_were_unlocked_all_are_forgotten_in_turns
         }
         enrollments {
             a_link_serves_one_device_and_one_code_binds_it

@@ -1,5 +1,7 @@
 //! Copies of lock and block.
 
+use std::time::Duration;
+
 use countersign_domain::{UnixTime, standing::Holds};
 use rusqlite::{Connection, params};
 
@@ -11,6 +13,15 @@ use super::{
 };
 use crate::store::{HoldCopies, StoreFuture, devices::UserKey};
 
+/// How long the time of an unlocking is kept for copies that were read before it and come late: far longer than any call
+/// takes, or the pause of a machine.
+const UNLOCKING_REMEMBERED_FOR: Duration = Duration::from_hours(24);
+/// Users that one call of `clean` forgets.
+const CLEANED_AT_ONCE: usize = 200;
+/// What is no different from no row, once the last unlocking was until `?1`.
+const SAYS_NOTHING: &str =
+    "locked_at IS NULL AND push_blocked_at IS NULL AND coalesce(unlocked_at, ?1) <= ?1";
+
 impl HoldCopies for SqliteStore {
     fn copy(&self, user: UserKey, holds: Holds) -> StoreFuture<'_, ()> {
         self.write("hold_copies.copy", move |connection, _| copy(connection, &user, holds))
@@ -19,6 +30,32 @@ impl HoldCopies for SqliteStore {
     fn lift(&self, user: UserKey, at: UnixTime) -> StoreFuture<'_, ()> {
         self.write("hold_copies.lift", move |connection, _| lift(connection, &user, at))
     }
+
+    fn clean(&self) -> StoreFuture<'_, usize> {
+        Box::pin(async move {
+            // Mostly there is nothing to forget: looking costs the thread that writes no time.
+            let is_any = self.read("hold_copies.clean", |connection, now| {
+                let any = format!("SELECT 1 FROM user_standings WHERE {SAYS_NOTHING}");
+                Ok(optional(connection, &any, [forgotten_to(now)], |_| Ok(()))?.is_some())
+            });
+            if !is_any.await? {
+                return Ok(0);
+            }
+            self.write("hold_copies.clean", |connection, now| {
+                let forget = format!(
+                    "DELETE FROM user_standings WHERE rowid IN
+                        (SELECT rowid FROM user_standings WHERE {SAYS_NOTHING} LIMIT {CLEANED_AT_ONCE})"
+                );
+                execute(connection, &forget, [forgotten_to(now)])
+            })
+            .await
+        })
+    }
+}
+
+/// When a user was unlocked before that.
+fn forgotten_to(now: UnixTime) -> i64 {
+    now.minus(UNLOCKING_REMEMBERED_FOR).as_millis()
 }
 
 /// What was copied and not lifted.
