@@ -10,6 +10,7 @@ mod files;
 mod fixture;
 mod hold_copies;
 mod model;
+mod new_keys;
 mod queue;
 mod races;
 mod redis;
@@ -108,6 +109,14 @@ mod directory_state {
             a_change_replaces_what_it_sets_once_and_in_order
             a_target_is_gone_only_if_it_is_still_the_devices
             use_and_calls_are_noted_and_never_earlier
+        }
+        new_keys {
+            a_new_key_takes_over_and_the_old_binding_is_kept
+            a_key_is_replaced_by_a_fresh_one_in_order_and_only_by_its_owner
+            a_change_that_ended_a_key_is_told_again_for_a_day_also_after_goodbye
+            a_goodbye_revokes_the_device_and_marks_its_tombstone_as_due
+            of_racing_new_keys_one_takes_over
+            a_revocation_that_races_a_new_key_ends_the_device
         }
         directory {
             a_name_is_taken_once

@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// Runs them all at once, and gives what came of each.
-async fn race<F>(racers: impl IntoIterator<Item = F>) -> Vec<F::Output>
+pub(crate) async fn race<F>(racers: impl IntoIterator<Item = F>) -> Vec<F::Output>
 where
     F: Future<Output: Send + 'static> + Send + 'static,
 {
