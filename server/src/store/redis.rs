@@ -48,7 +48,7 @@ pub struct RedisStore {
 struct Snapshot {
     user: UserTag,
     version: Version,
-    keep_until: Option<UnixTime>,
+    challenges_until: Option<UnixTime>,
     loaded: Loaded,
     /// By Redis' clock.
     now: UnixTime,

@@ -181,10 +181,10 @@ impl RedisStore {
         if challenge.as_ref().is_some_and(|challenge: &ChallengeRecord| challenge.id.user() != user) {
             return Err(Failure::Damaged);
         }
-        let VersionedUser { version, keep_until, record } =
+        let VersionedUser { version, challenges_until, record } =
             VersionedUser::decode(found.first().and_then(Option::as_deref))?;
         let loaded = Loaded { user: record, challenge };
-        Ok(Snapshot { user, version, keep_until, loaded, now: commit::time_of(time) })
+        Ok(Snapshot { user, version, challenges_until, loaded, now: commit::time_of(time) })
     }
 
     /// The challenge that an attempt led to, read after the user record: had it been settled in between, the

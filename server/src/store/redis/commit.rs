@@ -3,7 +3,7 @@
 use std::{sync::LazyLock, time::Duration};
 
 use countersign_domain::{
-    UnixTime, challenge::ChallengeRecord, id::UserTag, operation::Writes, record, user,
+    UnixTime, challenge::ChallengeRecord, id::UserTag, operation::Writes, record, user, user::UserRecord,
 };
 use redis::{Script, ScriptInvocation};
 
@@ -37,9 +37,8 @@ pub(super) fn invocation(
     let user = snapshot.user;
     let user_record = writes.user.as_ref().unwrap_or(&snapshot.loaded.user);
     let end = writes.challenge.as_ref().map(ChallengeRecord::readable_until);
-    let keep_until = [user_record.keep_until(), end, snapshot.keep_until].into_iter().flatten().max();
-    // There is always something that ends: a record is written because of a challenge or a tombstone.
-    let keep_until = keep_until.unwrap_or(snapshot.now.plus(COMMIT_WITHIN));
+    let challenges_until = end.max(snapshot.challenges_until);
+    let keep_until = keep_until(user_record, challenges_until, snapshot.now);
 
     let mut call = script().prepare_invoke();
     call.key(keys.user(user)).key(keys.waiting(user));
@@ -52,7 +51,7 @@ pub(super) fn invocation(
     for message in messages {
         call.arg(message);
     }
-    call.arg(VersionedUser::encode(new, keep_until, user_record)).arg(keep_until.as_millis());
+    call.arg(VersionedUser::encode(new, challenges_until, user_record)).arg(keep_until.as_millis());
     if let (Some(challenge), Some(end)) = (&writes.challenge, end) {
         call.key(keys.challenge(challenge.id));
         call.arg(record::encode(challenge)).arg(end.as_millis());
@@ -62,6 +61,16 @@ pub(super) fn invocation(
         }
     }
     call
+}
+
+/// When a user record ends that is written at `now`: once it says nothing any more and no challenge of the user can be
+/// read. Both may be earlier than when it was written before.
+///
+/// But no record ends within twice the window of a commit. Whoever loaded none, before this one was written, may commit
+/// until one window later, and would take the absence that follows a record for the one that he saw.
+pub(super) fn keep_until(user: &UserRecord, challenges_until: Option<UnixTime>, now: UnixTime) -> UnixTime {
+    let least = now.plus(COMMIT_WITHIN * 2);
+    user.keep_until().max(challenges_until).map_or(least, |until| until.max(least))
 }
 
 fn version(version: &Version) -> &[u8] {

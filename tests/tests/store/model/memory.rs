@@ -39,6 +39,8 @@ pub(super) struct Memory {
 #[derive(Clone, Debug)]
 struct User {
     record: UserRecord,
+    /// The latest end of any of the user's challenges.
+    challenges_until: Option<UnixTime>,
     keep_until: UnixTime,
 }
 
@@ -134,15 +136,13 @@ impl Memory {
     fn store(&mut self, user: UserTag, writes: Writes, now: UnixTime) {
         let end = writes.challenge.as_ref().map(ChallengeRecord::readable_until);
         let record = writes.user.unwrap_or_else(|| self.user(user));
+        let challenges_until = end.max(self.users.get(&user).and_then(|user| user.challenges_until));
+        let least = now.plus(Duration::from_secs(4));
         let keep_until = match self.forgets {
-            Forgets::Nothing | Forgets::AsSqlite => record.keep_until(),
-            Forgets::AsRedis => {
-                let known = self.users.get(&user).map(|user| user.keep_until);
-                [record.keep_until(), end, known].into_iter().flatten().max()
-            }
+            Forgets::Nothing | Forgets::AsSqlite => record.keep_until().unwrap_or(least),
+            Forgets::AsRedis => record.keep_until().max(challenges_until).unwrap_or(least).max(least),
         };
-        let keep_until = keep_until.unwrap_or(now.plus(Duration::from_secs(2)));
-        self.users.insert(user, User { record, keep_until });
+        self.users.insert(user, User { record, challenges_until, keep_until });
         if let Some(challenge) = writes.challenge {
             if let Some(attempt) = writes.attempt {
                 self.attempts.insert(attempt, challenge.id);

@@ -7,15 +7,16 @@ use countersign_domain::{
     UnixTime,
     challenge::{ChallengeRecord, READABLE_AFTER_EXPIRY},
     id::{ApplicationId, UserTag},
-    operation::{Cancel, RevokeFactor},
-    state::State,
-    user::TOMBSTONE_STANDS,
+    operation::{Cancel, CodeAnswer, Lookup, RevokeFactor, Subject, Unlock, Writes},
+    standing::REMEMBERED_FOR,
+    state::{State, Verdict},
+    user::{TOMBSTONE_STANDS, UserRecord},
 };
 use countersign_proto::login::DeliveryState;
 use countersign_test_peers::redis_or_skip;
 
 use super::login::{challenge_of, create};
-use crate::fixture::{APPROVE, LIFETIME, Redis, START, TestClock, USER, decision, device_tag};
+use crate::fixture::{APPROVE, LIFETIME, Redis, START, TestClock, USER, code, decision, device_tag};
 
 /// The times at which the keys of this kind end.
 async fn ends(redis: &Redis, kind: char) -> Vec<UnixTime> {
@@ -81,6 +82,59 @@ async fn a_user_record_outlives_its_tombstones() {
     let revoke = RevokeFactor { user: UserTag(USER), factor: device_tag(1) };
     store.update(revoke).await.expect("an answer");
     assert_eq!(ends(&redis, 'u').await, [START.plus(TOMBSTONE_STANDS)]);
+}
+
+/// Also where another challenge, which the record does not list any more, ends between the two.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_success_that_clears_the_failures_ends_the_record_with_the_last_challenge() {
+    if !redis_or_skip() {
+        return;
+    }
+    let clock = TestClock::with_redis(START);
+    let redis = Redis::server(&clock).await;
+    let store: Arc<dyn Challenges> = redis.store().await;
+    let settled = challenge_of(USER, 1, &clock);
+    store.update(create(&settled, 1)).await.expect("an answer");
+    store.update(decision(settled.id, 1, APPROVE)).await.expect("an answer");
+    let challenge = challenge_of(USER, 2, &clock);
+    let challenge = ChallengeRecord { expires_at: START.plus(Duration::from_secs(5)), ..challenge };
+    store.update(create(&challenge, 2)).await.expect("an answer");
+    store.update(code(challenge.id, None)).await.expect("an answer");
+    assert_eq!(ends(&redis, 'u').await, [START.plus(REMEMBERED_FOR)]);
+    let accepted = store.update(code(challenge.id, Some(1))).await.expect("an answer");
+    assert_eq!(accepted.map(|told| told.answer), Some(CodeAnswer::Accepted));
+    assert_eq!(ends(&redis, 'u').await, [settled.readable_until()]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unlocking_ends_the_record_once_no_late_copy_can_come() {
+    if !redis_or_skip() {
+        return;
+    }
+    let clock = TestClock::with_redis(START);
+    let redis = Redis::server(&clock).await;
+    let store: Arc<dyn Challenges> = redis.store().await;
+    let challenge = challenge_of(USER, 1, &clock);
+    store.update(create(&challenge, 1)).await.expect("an answer");
+    store.update(decision(challenge.id, 1, Verdict::DenyNotMe)).await.expect("an answer");
+    assert_eq!(ends(&redis, 'u').await, [START.plus(REMEMBERED_FOR)]);
+    store.update(Unlock { user: UserTag(USER) }).await.expect("an answer");
+    assert_eq!(ends(&redis, 'u').await, [START.plus(TOMBSTONE_STANDS)]);
+}
+
+/// Whoever loaded none, just before it was written, must find it when he commits.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_record_ends_while_somebody_may_commit_who_found_none() {
+    if !redis_or_skip() {
+        return;
+    }
+    let clock = TestClock::with_redis(START);
+    let redis = Redis::server(&clock).await;
+    let store: Arc<dyn Challenges> = redis.store().await;
+    let subject = Subject { user: UserTag(USER), challenge: Lookup::None };
+    let empty = Box::new(|_, _| Writes { user: Some(UserRecord::default()), ..Writes::default() });
+    store.commit(subject, empty).await.expect("an answer");
+    assert_eq!(ends(&redis, 'u').await, [START.plus(Duration::from_secs(4))]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
