@@ -3,7 +3,6 @@
 
 mod backend;
 mod by_hand;
-mod front;
 mod refused;
 mod servers;
 mod shared;

@@ -1,5 +1,7 @@
 //! A login backend and devices, as clients of the process.
 
+mod codes;
+
 use std::{net::SocketAddr, sync::Arc};
 
 use countersign_agent::{Account, Agent, Answer, Error, Platform, UserVerification};

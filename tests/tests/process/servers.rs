@@ -1,5 +1,7 @@
 //! Several servers on one data directory, with challenges in Redis.
 
+mod in_turn;
+
 use std::time::{Duration, Instant};
 
 use countersign_proto::{

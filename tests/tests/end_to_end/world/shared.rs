@@ -1,9 +1,7 @@
 //! What two servers have in common: a Redis of the test's own, and what spreads calls over them.
 
 use countersign_proto::time::UnixTime;
-use countersign_test_peers::{ManualRedisClock, RedisOptions, RedisServer, Value, redis_or_skip};
-
-use super::front::Front;
+use countersign_test_peers::{Front, ManualRedisClock, RedisOptions, RedisServer, Value, redis_or_skip};
 
 /// What two servers have in common beside the data directory.
 pub(crate) struct Shared {

@@ -20,19 +20,19 @@ use tonic::{
 use tower::{Service as _, ServiceExt as _};
 
 /// What listens before the servers. It ends when dropped.
-pub(super) struct Front {
+pub struct Front {
     address: SocketAddr,
     servers: Servers,
     serving: JoinHandle<()>,
 }
 
-/// The servers, the one that is next first.
+/// The servers, the one that is next first; and how many calls each has had.
 #[derive(Clone, Default)]
-struct Servers(Arc<Mutex<Vec<Channel>>>);
+struct Servers(Arc<Mutex<Vec<(Channel, usize)>>>);
 
 impl Front {
     /// Listens, before there are servers.
-    pub(super) async fn start() -> Self {
+    pub async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("bound");
         let listener = listener.tap_io(|stream| stream.set_nodelay(true).expect("a socket"));
@@ -43,14 +43,20 @@ impl Front {
     }
 
     /// Where the servers are found.
-    pub(super) fn origin(&self) -> String {
+    pub fn origin(&self) -> String {
         format!("http://{}", self.address)
     }
 
     /// Leads to these from now on.
-    pub(super) fn lead_to(&self, servers: impl Iterator<Item = Endpoint>) {
-        let channels = servers.map(|server| server.connect_lazy()).collect();
+    pub fn lead_to(&self, servers: impl Iterator<Item = Endpoint>) {
+        let channels = servers.map(|server| (server.connect_lazy(), 0)).collect();
         *self.servers.0.lock().expect("nobody panics while holding it") = channels;
+    }
+
+    /// How many calls each server has had, the one that is next first.
+    pub fn calls(&self) -> Vec<usize> {
+        let servers = self.servers.0.lock().expect("nobody panics while holding it");
+        servers.iter().map(|(_, calls)| *calls).collect()
     }
 }
 
@@ -63,8 +69,11 @@ impl Drop for Front {
 impl Servers {
     fn next(&self) -> Channel {
         let mut servers = self.0.lock().expect("nobody panics while holding it");
+        let (next, calls) = &mut servers[0];
+        *calls += 1;
+        let next = next.clone();
         servers.rotate_left(1);
-        servers[0].clone()
+        next
     }
 }
 
