@@ -1,5 +1,7 @@
 //! Everything that brings secrets to the server, well and badly.
 
+mod codes;
+
 use std::sync::Arc;
 
 use countersign::clock::{Clock as _, SystemClock};
@@ -68,6 +70,8 @@ impl Flow {
         scene.wake_through_google(&device).await;
         scene.log_in(&device).await;
         scene.refuse(&device).await;
+        Box::pin(scene.use_codes(&device)).await;
+        scene.rotate_key(&device).await;
         scene.revoke(&device).await;
         scene.end().await
     }
@@ -343,6 +347,11 @@ impl Scene {
         self.refused(refused);
     }
 
+    async fn rotate_key(&mut self, device: &Device) {
+        soon(device.account.rotate_key()).await.expect("it is taken");
+        self.secrets.add_bytes("the device's next key", &secret_key_of(device));
+    }
+
     async fn revoke(&mut self, device: &Device) {
         let device_id = device.account.device_id();
         soon(self.backend.revoke("anna", device_id)).await.expect("it is hers");
@@ -369,12 +378,17 @@ fn other_digits(digits: &str) -> String {
 
 /// The 32 secret bytes that lie in the device's state.
 fn secret_key_of(device: &Device) -> Vec<u8> {
+    secret_at(device, "/secret_key")
+}
+
+/// The bytes that stand there in the device's state.
+fn secret_at(device: &Device, pointer: &str) -> Vec<u8> {
     for entry in std::fs::read_dir(device.state.path()).expect("the state directory") {
         let content = std::fs::read_to_string(entry.expect("an entry").path()).map_err(told);
         let record: Option<Value> = content.ok().and_then(|content| serde_json::from_str(&content).ok());
-        if let Some(key) = record.as_ref().and_then(|record| record["secret_key"].as_str()) {
-            return BASE64URL_NOPAD.decode(key.as_bytes()).expect("base64url");
+        if let Some(secret) = record.as_ref().and_then(|record| record.pointer(pointer)?.as_str()) {
+            return BASE64URL_NOPAD.decode(secret.as_bytes()).expect("base64url");
         }
     }
-    panic!("the device has no key")
+    panic!("the device has no {pointer}")
 }
