@@ -189,8 +189,8 @@ async fn settle(core: &Core, decide: Decide) -> Result<RespondResponse, Refusal>
             device.id = %device,
             "a device settled a challenge"
         );
-        // Only informs: nobody waits, and the store logs why, if it cannot.
-        drop(core.devices.note_used(device, settled_at));
+        // Only informs; the store logs why, if it cannot.
+        let _ = core.devices.note_used(device, settled_at).await;
     }
     Ok(RespondResponse {
         accepted,

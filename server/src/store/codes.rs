@@ -154,7 +154,8 @@ pub trait Codes: Send + Sync {
     /// Whether it did.
     fn release_recovery(&self, code: RecoveryId, challenge: ChallengeId) -> StoreFuture<'_, bool>;
 
-    /// The factor settled a challenge. For a recovery code there is nothing to note: its use says it.
+    /// The factor settled a challenge. On its way with the answer, which does not wait until it is written. For a
+    /// recovery code there is nothing to note: its use says it.
     fn note_used(&self, factor: FactorId, at: UnixTime) -> StoreFuture<'_, ()>;
 
     /// Issues a recovery code in place of the one before, and uses its authorization up. A user's first factor

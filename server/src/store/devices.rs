@@ -271,10 +271,11 @@ pub trait Devices: Send + Sync {
         since: Option<UnixTime>,
     ) -> StoreFuture<'_, ()>;
 
-    /// The device settled a challenge, which was a call as well. It is on its way once this is called, also if
-    /// nobody waits for the answer.
+    /// The device settled a challenge, which was a call as well. On its way with the answer, which does not wait until
+    /// it is written.
     fn note_used(&self, device: DeviceId, at: UnixTime) -> StoreFuture<'_, ()>;
 
-    /// The device called; kept to the hour, written only when the hour is new.
+    /// The device called; kept to the hour, noted only when the hour is new. On its way with the answer, which does
+    /// not wait until it is written.
     fn note_seen(&self, device: DeviceId, at: UnixTime) -> StoreFuture<'_, ()>;
 }

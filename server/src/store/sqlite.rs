@@ -144,19 +144,14 @@ impl SqliteStore {
         })
     }
 
-    /// [`Self::write`] of something that is in no hurry: along with others, or within a tenth of a second. It is
-    /// on its way when this returns, whether or not anybody waits for the answer.
-    fn write_unhurried<T, F>(&self, name: &'static str, work: F) -> StoreFuture<'_, T>
+    /// Lets `work`, which only informs, be done along with others' operations, or within a tenth of a second. It is on
+    /// its way when this returns; nobody can wait for it.
+    fn note<F>(&self, name: &'static str, work: F) -> StoreFuture<'_, ()>
     where
-        T: Send + 'static,
-        F: FnMut(&Connection, UnixTime) -> Outcome<T> + Send + 'static,
+        F: FnMut(&Connection, UnixTime) -> Outcome<()> + Send + 'static,
     {
-        let (job, answer) = Task::queued(name, work);
-        let submitted = self.writer.submit_unhurried(job);
-        Box::pin(async move {
-            submitted?;
-            answer.await.unwrap_or(Err(StoreError::Unavailable))
-        })
+        let (job, _) = Task::queued(name, work);
+        Box::pin(std::future::ready(self.writer.submit_unhurried(job)))
     }
 
     /// Runs `work`, which only reads, in one statement: all that it sees is from one moment and synced.

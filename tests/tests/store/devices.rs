@@ -236,6 +236,8 @@ pub(crate) async fn use_and_calls_are_noted_and_never_earlier(stores: Stores) {
         stores.devices.note_used(device.id, at).await.expect("an answer");
         stores.devices.note_seen(device.id, at).await.expect("an answer");
     }
+    // Nobody waits until it is written, but whoever closes the store has written it.
+    let stores = stores.reopened().await;
     let noted = stores.device(&device).await;
     assert_eq!(noted.last_used_at, Some(later));
     let last_seen = noted.last_seen_at.expect("it was seen");

@@ -84,7 +84,7 @@ impl Codes for SqliteStore {
     }
 
     fn note_used(&self, factor: FactorId, at: UnixTime) -> StoreFuture<'_, ()> {
-        self.write_unhurried("codes.note_used", move |connection, _| {
+        self.note("codes.note_used", move |connection, _| {
             let update =
                 "UPDATE totp_secrets SET last_used_at = max(coalesce(last_used_at, ?2), ?2) WHERE id = ?1";
             execute(connection, update, params![factor.to_string(), at.as_millis()])?;

@@ -182,7 +182,7 @@ impl Devices for SqliteStore {
 
     fn note_used(&self, device: DeviceId, at: UnixTime) -> StoreFuture<'_, ()> {
         let hour = hour_of(at);
-        self.write_unhurried("devices.note_used", move |connection, _| {
+        self.note("devices.note_used", move |connection, _| {
             let update = "UPDATE devices SET last_used_at = max(coalesce(last_used_at, ?2), ?2),
                 last_seen_at = max(coalesce(last_seen_at, ?3), ?3) WHERE id = ?1";
             execute(connection, update, params![device.to_string(), at.as_millis(), hour.as_millis()])
@@ -198,7 +198,7 @@ impl Devices for SqliteStore {
             if !self.read("devices.note_seen", read).await? {
                 return Ok(());
             }
-            self.write_unhurried("devices.note_seen", move |connection, _| {
+            self.note("devices.note_seen", move |connection, _| {
                 let update = "UPDATE devices SET last_seen_at = ?2
                     WHERE id = ?1 AND (last_seen_at IS NULL OR last_seen_at < ?2)";
                 execute(connection, update, params![device.to_string(), hour.as_millis()]).map(|_| ())

@@ -49,7 +49,9 @@ async fn a_devices_code_lets_in_and_the_receipt_says_on_whose_word() {
     let expected = Expected { user_id: Some("anna"), attempt_id: Some("attempt-1"), ..Expected::default() };
     let verified = receipt::verify(&proof, world.server_id(), &expected).expect("it holds together");
     assert!(verified.to_string().contains("server's word"), "{verified}");
-    let factor = &backend.user("anna").await.factors[0];
+    // It is noted beside the answer; a server that ends has noted it.
+    let world = world.restart().await;
+    let factor = &world.reconnect(&backend).await.user("anna").await.factors[0];
     assert_eq!(factor.last_used_at, settlement.settled_at);
 }
 
