@@ -160,10 +160,33 @@ impl SqliteStore {
         T: Send + 'static,
         F: FnMut(&Connection, UnixTime) -> Outcome<T> + Send + 'static,
     {
+        self.read_by(name, work, Readers::read)
+    }
+
+    /// [`Self::read`] in several statements, which see one moment all the same.
+    fn read_together<T, F>(&self, name: &'static str, work: F) -> StoreFuture<'_, T>
+    where
+        T: Send + 'static,
+        F: FnMut(&Connection, UnixTime) -> Outcome<T> + Send + 'static,
+    {
+        self.read_by(name, work, Readers::read_together)
+    }
+
+    fn read_by<T, F>(
+        &self,
+        name: &'static str,
+        work: F,
+        by: fn(&Readers, &'static str, F) -> Result<T, StoreError>,
+    ) -> StoreFuture<'_, T>
+    where
+        T: Send + 'static,
+        F: FnMut(&Connection, UnixTime) -> Outcome<T> + Send + 'static,
+    {
         Box::pin(async move {
             if let Some(readers) = &self.readers {
-                return readers.read(name, work);
+                return by(readers, name, work);
             }
+            // The thread that writes is in a transaction anyway.
             let (job, answer) = Task::queued(name, work);
             self.writer.submit(job)?;
             answer.await.unwrap_or(Err(StoreError::Unavailable))

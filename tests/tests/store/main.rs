@@ -68,6 +68,7 @@ mod directory_state {
             of_racing_devices_one_takes_the_link
             racing_wrong_codes_are_counted_each
             a_deletion_and_an_enrolment_at_once_leave_all_or_nothing
+            what_is_read_of_a_user_is_from_one_moment
             of_racing_challenges_one_has_the_code
             of_racing_enrolments_one_has_the_approval
         }

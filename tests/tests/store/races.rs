@@ -4,7 +4,7 @@ use std::{future::Future, sync::Arc};
 
 use countersign::store::{
     codes::Consumed,
-    devices::TombstoneDue,
+    devices::{RevokeOutcome, TombstoneDue, UserKey},
     enrollments::{ConfirmOutcome, NewEnrollment, StartOutcome, TakeOutcome, Taking},
 };
 use countersign_domain::{
@@ -290,4 +290,31 @@ pub(crate) async fn of_racing_enrolments_one_has_the_approval(stores: Stores) {
     let secrets = codes.totp.iter().filter(|totp| matches!(totp.id, FactorId::Totp(_))).count();
     let replaced = usize::from(codes.recovery.expect("one").id != RecoveryId::new(USER, 1));
     assert_eq!(devices + secrets + replaced, 1);
+}
+
+pub(crate) async fn what_is_read_of_a_user_is_from_one_moment(stores: Stores) {
+    let application = stores.user().await.application;
+    let users = (1..=40).map(|n| (n, UserKey { application, user_id: format!("user-{n}") }));
+    for (n, user) in users {
+        // The device and its secret come in one commit, and go in one.
+        let come_and_go = async {
+            let device = stores.enroll(n, &user).await;
+            let tag = device_tag(n);
+            let revoked = stores.devices.revoke(user.clone(), device.id, device.public_key, tag).await;
+            assert!(matches!(revoked, Ok(RevokeOutcome::Revoked(_))), "{revoked:?}");
+        };
+        let look = async {
+            loop {
+                let known = stores.devices.of_user(user.clone()).await.expect("an answer");
+                let devices: Vec<_> =
+                    known.devices.iter().map(|device| FactorId::Device(device.id)).collect();
+                assert_eq!(known.totp, devices, "of {}", user.user_id);
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::select! {
+            () = come_and_go => {}
+            () = look => {}
+        }
+    }
 }

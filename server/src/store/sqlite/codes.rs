@@ -29,7 +29,7 @@ use crate::store::{
 
 impl Codes for SqliteStore {
     fn of_user(&self, user: UserKey) -> StoreFuture<'_, UserCodes> {
-        self.read("codes.of_user", move |connection, _| {
+        self.read_together("codes.of_user", move |connection, _| {
             Ok(UserCodes {
                 totp: totp_of_user(connection, &user)?,
                 recovery: current_recovery(connection, &user)?,

@@ -38,7 +38,7 @@ const SEEN_STEP: Duration = Duration::from_hours(1);
 
 impl Devices for SqliteStore {
     fn of_user(&self, user: UserKey) -> StoreFuture<'_, UserDevices> {
-        self.read("devices.of_user", move |connection, _| {
+        self.read_together("devices.of_user", move |connection, _| {
             let params = [&user.application.to_string(), &user.user_id];
             let mut devices = all(connection, row::EVER_BOUND, params, row::device)?;
             let had_factors = !devices.is_empty() || had_factors(connection, &user)?;
@@ -145,7 +145,7 @@ impl Devices for SqliteStore {
         public_key: [u8; 32],
         payload_sha256: [u8; 32],
     ) -> StoreFuture<'_, Option<DeviceRow>> {
-        self.read("devices.ended_by", move |connection, now| {
+        self.read_together("devices.ended_by", move |connection, now| {
             changes::ended_by(connection, device, public_key, payload_sha256, now)
         })
     }

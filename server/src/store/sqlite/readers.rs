@@ -50,6 +50,20 @@ impl Readers {
         })
     }
 
+    /// [`Self::read`] of `work` in several statements: a transaction keeps all that they see at one moment.
+    pub(super) fn read_together<T>(
+        &self,
+        name: &'static str,
+        work: impl FnOnce(&Connection, UnixTime) -> Outcome<T>,
+    ) -> Result<T, StoreError> {
+        self.read(name, |connection, now| {
+            let transaction = connection.unchecked_transaction()?;
+            let outcome = work(&transaction, now)?;
+            transaction.commit()?;
+            Ok(outcome)
+        })
+    }
+
     fn lend(&self) -> Loan<'_> {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
