@@ -22,17 +22,17 @@ use crate::{
     connection::{self, Client},
     error::Error,
     offer::{self, Offer},
-    random::{Random, SystemRandom},
+    random::Random,
     refusal,
     state::{Record, SecretKey, Store, Totp},
+    state_directory::StateDirectory,
 };
 
-/// A device with its accounts. Cloning it is cheap.
+/// A device with its accounts, none of them locked. Cloning it is cheap.
 #[derive(Clone)]
 pub struct Agent {
     pub(crate) store: Arc<Store>,
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) random: Arc<dyn Random>,
     ca_pem: Option<Arc<[u8]>>,
 }
 
@@ -45,14 +45,21 @@ pub struct Enrolled {
 }
 
 impl Agent {
-    /// Opens a state directory, and makes it (0700) when it is missing.
+    /// Opens a state directory that no passphrase locks, and makes it (0700) when it is missing. Others are opened by
+    /// [`StateDirectory::open`]; here they are [`StateFault::Locked`](crate::StateFault::Locked).
     pub fn open(state_directory: impl AsRef<Path>) -> Result<Self, Error> {
-        Ok(Self {
-            store: Arc::new(Store::open(state_directory.as_ref())?),
-            clock: Arc::new(SystemClock),
-            random: Arc::new(SystemRandom),
-            ca_pem: None,
-        })
+        match StateDirectory::open(state_directory)? {
+            StateDirectory::Open(agent) => Ok(agent),
+            StateDirectory::Locked(locked) => Err(locked.fault().into()),
+        }
+    }
+
+    pub(crate) fn on(store: Store) -> Self {
+        Self { store: Arc::new(store), clock: Arc::new(SystemClock), ca_pem: None }
+    }
+
+    pub(crate) fn moved_to(&self, store: Store) -> Self {
+        Self { store: Arc::new(store), ..self.clone() }
     }
 
     /// Trusts a certificate authority beside the system's: one or more certificates in PEM form.
@@ -69,10 +76,10 @@ impl Agent {
         self
     }
 
-    /// Takes new keys from `random` instead of the operating system.
+    /// Takes new keys, and the nonces that seal files, from `random` instead of the operating system.
     #[must_use]
     pub fn with_random(mut self, random: Arc<dyn Random>) -> Self {
-        self.random = random;
+        self.store = Arc::new(self.store.with_random(random));
         self
     }
 
@@ -99,7 +106,7 @@ impl Agent {
         device_name: &str,
         platform: Platform,
     ) -> Result<Enrolled, Error> {
-        let fresh = SecretKey::generate(&*self.random);
+        let fresh = SecretKey::generate(self.store.random());
         enrollment(offer, device_name, platform, &fresh.signing_key()).check()?;
         let name = HEXLOWER.encode(&offer.digest);
         let record = self.store.read_or_create(&name, || Record::of_offer(offer, fresh, device_name))?;
@@ -161,7 +168,7 @@ impl Agent {
     /// A number from 0 to 1, by chance.
     pub(crate) fn share(&self) -> f64 {
         let mut bytes = [0; 4];
-        self.random.fill(&mut bytes);
+        self.store.random().fill(&mut bytes);
         f64::from(u32::from_le_bytes(bytes)) / f64::from(u32::MAX)
     }
 

@@ -7,7 +7,7 @@ use countersign_proto::{
     time::UnixTime, trust::ServerKeyFault,
 };
 
-use crate::state::StateFault;
+use crate::state::{PassphraseFault, StateFault};
 
 /// A failure. Its text is a sentence for a person and holds no secret.
 #[derive(Debug, thiserror::Error)]
@@ -86,6 +86,9 @@ pub enum Error {
     /// The extra certificate authority is no certificate in PEM form.
     #[error("the CA file cannot be used: {0}")]
     CaCertificate(String),
+    /// This can be no passphrase.
+    #[error("{0}")]
+    Passphrase(#[from] PassphraseFault),
     /// The state directory or a file in it.
     #[error("{0}")]
     State(#[from] StateFault),

@@ -13,6 +13,9 @@
 //!
 //! [`Account::listen`] tells of challenges as they come, over drains and failures on the way.
 //!
+//! A [`Passphrase`] seals all accounts of a directory. [`StateDirectory::open`] then finds a [`LockedAgent`], which
+//! can do nothing but become an [`Agent`].
+//!
 //! An agent may be used by several processes at once: each change of a file is made under a lock, and whole.
 //!
 //! ```no_run
@@ -51,6 +54,7 @@ mod random;
 mod refusal;
 mod server_keys;
 mod state;
+mod state_directory;
 
 pub use account::{Account, AccountStatus, Event, News, OneTimeCode, Settled, Subscription};
 pub use agent::{Agent, Enrolled};
@@ -60,9 +64,10 @@ pub use clock::{Clock, SystemClock};
 pub use countersign_proto::{
     common::{ChallengeState, DenialReason, ErrorReason, Platform, PushState},
     device::AccountState,
-    statement::{Detail, DeviceProfile, Purpose, UserVerification},
+    statement::{Detail, DeviceProfile, Purpose, PushTarget, UserVerification, push_target},
 };
 pub use error::{Distrust, Error, Refusal};
 pub use offer::Offer;
 pub use random::Random;
-pub use state::StateFault;
+pub use state::{Passphrase, PassphraseFault, StateFault};
+pub use state_directory::{LockedAgent, StateDirectory};

@@ -1,12 +1,17 @@
-//! What the device keeps: one file for each account, with its key.
+//! What the device keeps: one file for each account, with its key; with a passphrase, a file for that.
 
 mod encoding;
+mod files;
+mod key_file;
+mod passphrase;
 mod record;
+mod sealing;
 mod store;
 
 pub(crate) use encoding::{Bytes, SecretKey};
+pub use passphrase::{Passphrase, PassphraseFault};
 pub(crate) use record::{Identity, Record, Totp};
-pub(crate) use store::Store;
+pub(crate) use store::{LockedStore, Opened, Store};
 
 use std::{io, path::PathBuf};
 
@@ -44,6 +49,42 @@ pub enum StateFault {
         path: PathBuf,
         /// What was found, without any of the file's content.
         problem: String,
+    },
+    /// The passphrase's own file is damaged, or asks for more than is allowed.
+    #[error(
+        "{} is damaged or of another version: {problem}; put it back from a backup, because the accounts here open \
+         with no other",
+        path.display()
+    )]
+    KeyDamaged {
+        /// The file.
+        path: PathBuf,
+        /// What was found and what is allowed.
+        problem: String,
+    },
+    /// It was sealed by a passphrase, whose own file is gone.
+    #[error("{} is sealed by a passphrase, and data-key beside it is missing: put that back from a backup", path.display())]
+    KeyMissing {
+        /// The sealed file.
+        path: PathBuf,
+    },
+    /// A passphrase seals the accounts: unlock the directory.
+    #[error("the accounts in {} are locked by a passphrase", directory.display())]
+    Locked {
+        /// The state directory.
+        directory: PathBuf,
+    },
+    /// Nothing was changed.
+    #[error("this is not the passphrase of {}", directory.display())]
+    WrongPassphrase {
+        /// The state directory.
+        directory: PathBuf,
+    },
+    /// Open the directory again.
+    #[error("the passphrase of {} was set or removed meanwhile: start again", directory.display())]
+    PassphraseChanged {
+        /// The state directory.
+        directory: PathBuf,
     },
     /// Neither a state directory nor a home directory is known.
     #[error("no place to keep keys is known: give --state-dir, or set XDG_STATE_HOME or HOME")]

@@ -95,7 +95,7 @@ impl Account {
         let (change, next_key) = match wanted {
             Wanted::Profile(profile) => (Change::Profile(profile.clone()), None),
             Wanted::NewKey => {
-                let next = SecretKey::generate(&*self.agent.random);
+                let next = SecretKey::generate(self.agent.store.random());
                 (Change::NewKey(VerificationKey::of(&next.signing_key()).to_wire()), Some(next))
             }
             Wanted::Unenroll => (Change::Unenroll(Unenroll {}), None),

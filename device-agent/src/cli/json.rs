@@ -148,7 +148,9 @@ fn kind(failure: &Failure) -> &'static str {
             Error::ChallengeNotFound(_) | Error::AccountNotFound(_) | Error::NoCodes(_) => "not_found",
             Error::MatchCode { .. } | Error::MatchCodeNotAsked => "match_code",
             Error::UserVerificationRequired => "user_verification",
-            Error::OtherAccount | Error::SeveralChallenges(_) | Error::Field(_) => "usage",
+            Error::OtherAccount | Error::SeveralChallenges(_) | Error::Field(_) | Error::Passphrase(_) => {
+                "usage"
+            }
             Error::CaCertificate(_) | Error::State(_) => "file",
         },
     }

@@ -1,70 +1,100 @@
-//! The state directory: 0700, its files 0600, each replaced whole and under a lock.
+//! The accounts of a state directory, open or sealed.
+
+mod locking;
 
 use std::{
-    fs::{self, DirBuilder, File, OpenOptions},
-    io::{self, Read as _, Write as _},
-    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
+use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::{Record, StateFault, record::FORMAT};
+use super::{
+    Bytes, Record, StateFault,
+    files::{Directory, WriteLock},
+    key_file::{DataKey, KeyFile},
+    record::FORMAT,
+};
+use crate::random::Random;
 
-const DIRECTORY_MODE: u32 = 0o700;
-const FILE_MODE: u32 = 0o600;
-/// One for all accounts: it is held for the milliseconds of one change, never across a call.
-const LOCK_FILE: &str = "lock";
+/// Of a file whose content is sealed.
+const SEALED_FORMAT: u32 = 2;
 const EXTENSION: &str = "json";
 
-/// One state directory.
+/// A state directory whose accounts can be used. Each change is one file, replaced whole and under a lock.
+#[derive(Clone)]
 pub(crate) struct Store {
-    directory: PathBuf,
+    directory: Directory,
+    random: Arc<dyn Random>,
+    /// None: there is no passphrase, and accounts lie open.
+    key: Option<Arc<DataKey>>,
+}
+
+/// A state directory whose accounts are sealed by a passphrase.
+#[derive(Clone)]
+pub(crate) struct LockedStore {
+    directory: Directory,
+    random: Arc<dyn Random>,
+}
+
+/// What a state directory was found to be.
+pub(crate) enum Opened {
+    Open(Store),
+    Locked(LockedStore),
+}
+
+/// What both forms of a file have.
+#[derive(Deserialize)]
+struct AnyForm {
+    format: u32,
+}
+
+/// An account on disk when there is a passphrase: all of it is in `sealed`.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SealedRecord {
+    format: u32,
+    key_id: Bytes,
+    sealed: Bytes,
 }
 
 impl Store {
     /// Opens `directory`, and makes it when it is missing.
-    pub(crate) fn open(directory: &Path) -> Result<Self, StateFault> {
-        DirBuilder::new()
-            .recursive(true)
-            .mode(DIRECTORY_MODE)
-            .create(directory)
-            .map_err(|source| io_fault("create", directory, source))?;
-        let metadata = fs::metadata(directory).map_err(|source| io_fault("look at", directory, source))?;
-        // Others may list it, since each file is closed to them; they may not put a file of theirs in its place.
-        check_private(directory, &metadata, 0o022, DIRECTORY_MODE)?;
-        Ok(Self { directory: directory.to_owned() })
+    pub(crate) fn open(directory: &Path, random: Arc<dyn Random>) -> Result<Opened, StateFault> {
+        let directory = Directory::open(directory)?;
+        Ok(match KeyFile::read(&directory)? {
+            None => Opened::Open(Self { directory, random, key: None }),
+            Some(_) => Opened::Locked(LockedStore { directory, random }),
+        })
+    }
+
+    /// Takes keys and nonces from there.
+    pub(crate) fn with_random(&self, random: Arc<dyn Random>) -> Self {
+        Self { random, ..self.clone() }
+    }
+
+    /// Where keys and nonces come from.
+    pub(crate) fn random(&self) -> &dyn Random {
+        &*self.random
     }
 
     /// The names of all records, in order.
     pub(crate) fn names(&self) -> Result<Vec<String>, StateFault> {
-        let list = || -> io::Result<Vec<String>> {
-            let mut names = Vec::new();
-            for entry in fs::read_dir(&self.directory)? {
-                let path = entry?.path();
-                if path.extension().is_some_and(|extension| extension == EXTENSION) {
-                    names.extend(path.file_stem().and_then(|stem| stem.to_str()).map(str::to_owned));
-                }
-            }
-            names.sort();
-            Ok(names)
-        };
-        list().map_err(|source| io_fault("list", &self.directory, source))
+        self.directory.names(EXTENSION)
     }
 
     /// The record `name`, if there is one.
     pub(crate) fn read(&self, name: &str) -> Result<Option<Record>, StateFault> {
-        let path = self.path(name);
-        let mut file = match File::open(&path) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(source) => return Err(io_fault("open", &path, source)),
-        };
-        let metadata = file.metadata().map_err(|source| io_fault("look at", &path, source))?;
-        check_private(&path, &metadata, 0o077, FILE_MODE)?;
-        let mut json = Zeroizing::new(Vec::new());
-        file.read_to_end(&mut json).map_err(|source| io_fault("read", &path, source))?;
-        parse(&json).map(Some).map_err(|problem| StateFault::Damaged { path, problem })
+        let Some(json) = self.directory.read(&file_name(name))? else { return Ok(None) };
+        let damaged = |problem| self.damaged(name, problem);
+        if parse::<AnyForm>(&json).map_err(damaged)?.format == SEALED_FORMAT {
+            let sealed = parse(&json).map_err(damaged)?;
+            return self.open_sealed(name, &sealed).map(Some);
+        }
+        let record = parse_record(&json).map_err(damaged)?;
+        self.check_open_allowed(name)?;
+        Ok(Some(record))
     }
 
     /// The record `name`; when there is none, `fresh` is kept first.
@@ -73,12 +103,12 @@ impl Store {
         name: &str,
         fresh: impl FnOnce() -> Record,
     ) -> Result<Record, StateFault> {
-        let _lock = self.lock()?;
+        let lock = self.lock()?;
         if let Some(record) = self.read(name)? {
             return Ok(record);
         }
         let record = fresh();
-        self.write(name, &record)?;
+        self.write(&lock, name, &encode(&record))?;
         Ok(record)
     }
 
@@ -88,100 +118,114 @@ impl Store {
         name: &str,
         change: impl FnOnce(&mut Record) -> Result<T, E>,
     ) -> Result<Option<T>, E> {
-        let _lock = self.lock()?;
+        let lock = self.lock()?;
         let Some(mut record) = self.read(name)? else { return Ok(None) };
         let before = encode(&record);
         let outcome = change(&mut record)?;
-        if encode(&record) != before {
-            self.write(name, &record)?;
+        let after = encode(&record);
+        if after != before {
+            self.write(&lock, name, &after)?;
         }
         Ok(Some(outcome))
     }
 
     /// Removes the record `name` with its key. None is there: nothing to do.
     pub(crate) fn remove(&self, name: &str) -> Result<(), StateFault> {
-        let _lock = self.lock()?;
-        let path = self.path(name);
-        let remove = || -> io::Result<()> {
-            match fs::remove_file(&path) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                _ => {}
-            }
-            File::open(&self.directory)?.sync_all()
-        };
-        remove().map_err(|source| io_fault("remove", &path, source))
+        self.directory.remove(&self.lock()?, &file_name(name))
     }
 
     /// Where the record `name` lies.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
-        self.directory.join(name).with_extension(EXTENSION)
+        self.directory.file(&file_name(name))
     }
 
-    /// Written beside, synced, and put in place by one rename: a reader sees the old or the new file, and so
-    /// does the next start after a crash.
-    fn write(&self, name: &str, record: &Record) -> Result<(), StateFault> {
-        let path = self.path(name);
-        let beside = path.with_extension("new");
-        let replace = || -> io::Result<()> {
-            match fs::remove_file(&beside) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                _ => {}
-            }
-            let mut file = OpenOptions::new().write(true).create_new(true).mode(FILE_MODE).open(&beside)?;
-            file.write_all(&encode(record))?;
-            file.sync_all()?;
-            fs::rename(&beside, &path)?;
-            File::open(&self.directory)?.sync_all()
-        };
-        replace().map_err(|source| io_fault("write", &path, source))
+    fn lock(&self) -> Result<WriteLock, StateFault> {
+        let lock = self.directory.lock()?;
+        self.key_file()?;
+        Ok(lock)
     }
 
-    /// Ends when it is dropped.
-    fn lock(&self) -> Result<File, StateFault> {
-        let path = self.directory.join(LOCK_FILE);
-        let take = || -> io::Result<File> {
-            let file =
-                OpenOptions::new().write(true).create(true).truncate(false).mode(FILE_MODE).open(&path)?;
-            file.lock()?;
-            Ok(file)
+    /// The key file, which must be about the key that this store has; none when it has none.
+    fn key_file(&self) -> Result<Option<KeyFile>, StateFault> {
+        match (KeyFile::read(&self.directory)?, &self.key) {
+            (None, None) => Ok(None),
+            (Some(file), Some(key)) if file.is_of(key) => Ok(Some(file)),
+            _ => Err(self.passphrase_changed()),
+        }
+    }
+
+    fn open_sealed(&self, name: &str, sealed: &SealedRecord) -> Result<Record, StateFault> {
+        let Some(key) = &self.key else {
+            return Err(match KeyFile::read(&self.directory)? {
+                Some(_) => self.passphrase_changed(),
+                None => StateFault::KeyMissing { path: self.path(name) },
+            });
         };
-        take().map_err(|source| io_fault("lock", &path, source))
+        if sealed.key_id.0 != key.id() {
+            return Err(self.passphrase_changed());
+        }
+        let opened = key.open(name, &sealed.sealed.0);
+        opened
+            .ok_or_else(|| "its seal does not hold: it was changed, or belongs to another file".to_owned())
+            .and_then(|json| parse_record(&json))
+            .map_err(|problem| self.damaged(name, problem))
+    }
+
+    /// Whoever can write here could put an account of his own in the place of a sealed one.
+    fn check_open_allowed(&self, name: &str) -> Result<(), StateFault> {
+        let Some(key) = &self.key else { return Ok(()) };
+        match self.key_file()? {
+            Some(file) if file.is_in_transition(key) => Ok(()),
+            _ => Err(self.damaged(name, "it is not sealed, though a passphrase is set".to_owned())),
+        }
+    }
+
+    fn write(&self, lock: &WriteLock, name: &str, record: &[u8]) -> Result<(), StateFault> {
+        let Some(key) = &self.key else { return self.directory.replace(lock, &file_name(name), record) };
+        let sealed = SealedRecord {
+            format: SEALED_FORMAT,
+            key_id: Bytes(key.id().to_vec()),
+            sealed: Bytes(key.seal(&*self.random, name, record)),
+        };
+        self.directory.replace(lock, &file_name(name), &json(&sealed))
+    }
+
+    fn damaged(&self, name: &str, problem: String) -> StateFault {
+        StateFault::Damaged { path: self.path(name), problem }
+    }
+
+    fn passphrase_changed(&self) -> StateFault {
+        StateFault::PassphraseChanged { directory: self.directory.path().to_owned() }
     }
 }
 
-fn encode(record: &Record) -> Zeroizing<Vec<u8>> {
-    let mut json = serde_json::to_vec_pretty(record).expect("strings and numbers can be written as JSON");
+fn file_name(name: &str) -> String {
+    format!("{name}.{EXTENSION}")
+}
+
+fn json(value: &impl Serialize) -> Zeroizing<Vec<u8>> {
+    let mut json = serde_json::to_vec_pretty(value).expect("strings and numbers can be written as JSON");
     json.push(b'\n');
     Zeroizing::new(json)
 }
 
-/// serde's own words may quote what it found, which may be a key: only the place is told.
-fn parse(json: &[u8]) -> Result<Record, String> {
-    let record: Record = serde_json::from_slice(json)
-        .map_err(|error| format!("line {}, column {} is not as expected", error.line(), error.column()))?;
+fn encode(record: &Record) -> Zeroizing<Vec<u8>> {
+    json(record)
+}
+
+fn parse_record(json: &[u8]) -> Result<Record, String> {
+    let record: Record = parse(json)?;
     if record.format == FORMAT {
         Ok(record)
     } else {
-        Err(format!("its format is {}, and {FORMAT} is allowed", record.format))
+        Err(format!("its format is {}, and {FORMAT} and {SEALED_FORMAT} are allowed", record.format))
     }
 }
 
-fn check_private(
-    path: &Path,
-    metadata: &fs::Metadata,
-    forbidden: u32,
-    allowed: u32,
-) -> Result<(), StateFault> {
-    let mode = metadata.permissions().mode() & 0o7777;
-    if mode & forbidden == 0 {
-        Ok(())
-    } else {
-        Err(StateFault::OpenToOthers { path: path.to_owned(), mode, allowed })
-    }
-}
-
-fn io_fault(action: &'static str, path: &Path, source: io::Error) -> StateFault {
-    StateFault::Io { action, path: path.to_owned(), source }
+/// serde's own words may quote what it found, which may be a key: only the place is told.
+fn parse<'a, T: Deserialize<'a>>(json: &'a [u8]) -> Result<T, String> {
+    serde_json::from_slice(json)
+        .map_err(|error| format!("line {}, column {} is not as expected", error.line(), error.column()))
 }
 
 #[cfg(test)]

@@ -1,13 +1,18 @@
-use std::thread;
+use std::{
+    fs::{self, Permissions},
+    os::unix::fs::PermissionsExt as _,
+    thread,
+};
 
 use tempfile::TempDir;
 
 use super::*;
+use crate::random::SystemRandom;
 
-const NAME: &str = "0123";
-const SEED: &str = "AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI";
+pub(super) const NAME: &str = "0123";
+pub(super) const SEED: &str = "AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI";
 
-fn record() -> Record {
+pub(super) fn record() -> Record {
     let json = format!(
         r#"{{
             "format": 1, "origin": "https://login.example.org",
@@ -18,13 +23,21 @@ fn record() -> Record {
             "sequence": 0, "clock_offset_ms": 0, "server_keys": [], "pending_change": null
         }}"#
     );
-    parse(json.as_bytes()).expect("a good record")
+    parse_record(json.as_bytes()).expect("a good record")
+}
+
+/// A directory without a passphrase.
+pub(super) fn open(directory: &Path) -> Store {
+    match Store::open(directory, Arc::new(SystemRandom)).expect("opens") {
+        Opened::Open(store) => store,
+        Opened::Locked(_) => panic!("it is locked"),
+    }
 }
 
 /// A store with one record.
-fn stored() -> (TempDir, Store) {
+pub(super) fn stored() -> (TempDir, Store) {
     let directory = tempfile::tempdir().expect("a directory");
-    let store = Store::open(&directory.path().join("a/b")).expect("opens");
+    let store = open(&directory.path().join("a/b"));
     store.read_or_create(NAME, record).expect("creates");
     (directory, store)
 }
@@ -50,12 +63,13 @@ fn what_is_kept_is_read_back_and_kept_once() {
 fn a_file_that_others_may_read_and_a_directory_that_they_may_change_are_refused() {
     let (_directory, store) = stored();
     for mode in [0o640, 0o604, 0o620] {
-        fs::set_permissions(store.path(NAME), fs::Permissions::from_mode(mode)).expect("sets");
+        fs::set_permissions(store.path(NAME), Permissions::from_mode(mode)).expect("sets");
         let text = fault(&store).to_string();
         assert!(text.contains(&format!("mode {mode:03o}")) && text.contains("chmod 600"), "{text}");
     }
-    fs::set_permissions(&store.directory, fs::Permissions::from_mode(0o720)).expect("sets");
-    let refused = Store::open(&store.directory).err().expect("a fault").to_string();
+    fs::set_permissions(store.directory.path(), Permissions::from_mode(0o720)).expect("sets");
+    let refused =
+        Store::open(store.directory.path(), Arc::new(SystemRandom)).err().expect("a fault").to_string();
     assert!(refused.contains("chmod 700"), "{refused}");
 }
 
@@ -71,6 +85,7 @@ fn a_damaged_file_is_told_without_its_content() {
         good.replace("\"sequence\": 0", &format!("\"sequence\": {quoted}")),
         good.replace("\"sequence\"", &format!("{quoted}: 1, \"sequence\"")),
         good.replace("\"format\": 1", "\"format\": 2"),
+        good.replace("\"format\": 1", "\"format\": 3"),
     ];
     for content in damaged {
         overwrite(&store, &content);
@@ -112,7 +127,7 @@ fn changes_by_many_at_once_are_all_there() {
     thread::scope(|scope| {
         for _ in 0..PROCESSES {
             // A lock belongs to an open file, so that each store is like a process of its own.
-            let store = Store::open(&store.directory).expect("opens");
+            let store = open(store.directory.path());
             scope.spawn(move || {
                 for _ in 0..CHANGES {
                     let updated: Result<_, StateFault> = store.update(NAME, |record| {

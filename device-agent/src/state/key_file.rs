@@ -1,0 +1,141 @@
+//! The file that makes a passphrase necessary: the key that seals the accounts, sealed by the passphrase.
+
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use super::{
+    Bytes, StateFault,
+    files::{Directory, WriteLock},
+    passphrase::{Derivation, Passphrase},
+    sealing::{Role, SealingKey},
+};
+use crate::random::Random;
+
+const NAME: &str = "data-key";
+const FORMAT: u32 = 1;
+const ID_BYTES: usize = 16;
+
+/// What seals the accounts. It outlives a change of the passphrase.
+pub(super) struct DataKey {
+    id: Vec<u8>,
+    key: SealingKey,
+}
+
+impl DataKey {
+    pub(super) fn generate(random: &dyn Random) -> Self {
+        let mut id = vec![0; ID_BYTES];
+        random.fill(&mut id);
+        Self { id, key: SealingKey::filled(|bytes| random.fill(bytes)) }
+    }
+
+    /// Names it. No secret.
+    pub(super) fn id(&self) -> &[u8] {
+        &self.id
+    }
+
+    /// Seals the account `name`.
+    pub(super) fn seal(&self, random: &dyn Random, name: &str, account: &[u8]) -> Vec<u8> {
+        self.key.seal(random, Role::Account(name), account)
+    }
+
+    /// Opens the account `name`; none: it was changed, or is another one.
+    pub(super) fn open(&self, name: &str, sealed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+        self.key.open(Role::Account(name), sealed)
+    }
+}
+
+/// As it lies on disk.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct KeyFile {
+    format: u32,
+    /// Of the data key.
+    key_id: Bytes,
+    derivation: Derivation,
+    sealed_key: Bytes,
+    /// There while a passphrase is being set or removed: accounts may lie open. Sealed by the data key, so that
+    /// nobody else can have an open file taken for one of ours.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    transition: Option<Bytes>,
+}
+
+impl KeyFile {
+    /// For `key`, under a fresh salt. Slow, as [`Derivation::key`] is.
+    pub(super) fn new(key: &DataKey, passphrase: &Passphrase, random: &dyn Random) -> Self {
+        let derivation = Derivation::fresh(random);
+        let sealed =
+            derivation.key(passphrase).seal(random, Role::DataKey(&key.id), key.key.expose().as_slice());
+        Self {
+            format: FORMAT,
+            key_id: Bytes(key.id.clone()),
+            derivation,
+            sealed_key: Bytes(sealed),
+            transition: None,
+        }
+    }
+
+    /// The directory's, if it has one.
+    pub(super) fn read(directory: &Directory) -> Result<Option<Self>, StateFault> {
+        let Some(json) = directory.read(NAME)? else { return Ok(None) };
+        let parsed = serde_json::from_slice(&json)
+            .map_err(|error| format!("line {}, column {} is not as expected", error.line(), error.column()));
+        parsed
+            .and_then(Self::checked)
+            .map(Some)
+            .map_err(|problem| StateFault::KeyDamaged { path: directory.file(NAME), problem })
+    }
+
+    fn checked(self) -> Result<Self, String> {
+        if self.format != FORMAT {
+            return Err(format!("its format is {}, and {FORMAT} is allowed", self.format));
+        }
+        self.derivation.check()?;
+        Ok(self)
+    }
+
+    pub(super) fn write(&self, lock: &WriteLock, directory: &Directory) -> Result<(), StateFault> {
+        let mut json = serde_json::to_vec_pretty(self).expect("strings and numbers can be written as JSON");
+        json.push(b'\n');
+        directory.replace(lock, NAME, &json)
+    }
+
+    pub(super) fn remove(lock: &WriteLock, directory: &Directory) -> Result<(), StateFault> {
+        directory.remove(lock, NAME)
+    }
+
+    /// The data key; none: this is not the passphrase. Slow, as [`Derivation::key`] is.
+    pub(super) fn unlock(&self, passphrase: &Passphrase) -> Option<DataKey> {
+        let opened =
+            self.derivation.key(passphrase).open(Role::DataKey(&self.key_id.0), &self.sealed_key.0)?;
+        let bytes: &[u8; 32] = opened.as_slice().try_into().ok()?;
+        let key = SealingKey::filled(|key| key.copy_from_slice(bytes));
+        Some(DataKey { id: self.key_id.0.clone(), key })
+    }
+
+    /// Whether it is about this data key.
+    pub(super) fn is_of(&self, key: &DataKey) -> bool {
+        self.key_id.0 == key.id
+    }
+
+    /// With the passphrase and the salt of `other`, which is about the same data key.
+    pub(super) fn with_passphrase_of(self, other: Self) -> Self {
+        Self { transition: self.transition, ..other }
+    }
+
+    /// While a passphrase is being set or removed.
+    pub(super) fn in_transition(self, key: &DataKey, random: &dyn Random) -> Self {
+        let proof = key.key.seal(random, Role::Transition(&key.id), &[]);
+        Self { transition: Some(Bytes(proof)), ..self }
+    }
+
+    /// Once every account is sealed.
+    pub(super) fn settled(self) -> Self {
+        Self { transition: None, ..self }
+    }
+
+    /// Whether accounts may lie open, by the word of who had the data key.
+    pub(super) fn is_in_transition(&self, key: &DataKey) -> bool {
+        let proof = self.transition.as_ref();
+        proof.is_some_and(|proof| key.key.open(Role::Transition(&key.id), &proof.0).is_some())
+    }
+}
