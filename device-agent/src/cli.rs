@@ -6,11 +6,13 @@ mod desk;
 mod json;
 mod listen;
 mod output;
+mod passphrase;
+mod push_target;
 mod terminal;
 
 use std::process::ExitCode;
 
-use countersign_agent::Error;
+use countersign_agent::{Error, StateFault};
 
 pub(crate) use arguments::Arguments;
 
@@ -36,6 +38,19 @@ pub(crate) enum Failure {
     /// What was given on the command line is not enough.
     #[error("{0}")]
     Usage(&'static str),
+    /// An option's value.
+    #[error("--{option} {problem}")]
+    Option {
+        /// Without the hyphens.
+        option: &'static str,
+        /// What is wrong and what is allowed.
+        problem: String,
+    },
+    /// The state directory has one, and there is nobody to ask.
+    #[error(
+        "a passphrase locks the accounts here: give --passphrase-file, or run this on a terminal and without --json"
+    )]
+    NoPassphrase,
     /// A file that was named, or the terminal.
     #[error("cannot read {0}: {1}")]
     Read(String, std::io::Error),
@@ -59,9 +74,12 @@ pub(crate) async fn run(arguments: Arguments) -> ExitCode {
 /// Exit codes are stable: scripts tell by them what to do.
 fn exit_code(failure: &Failure) -> u8 {
     match failure {
-        Failure::Read(..) | Failure::Agent(Error::State(_) | Error::CaCertificate(_)) => 1,
-        Failure::Usage(_) => 2,
+        Failure::NoPassphrase => 8,
+        Failure::Read(..) => 1,
+        Failure::Usage(_) | Failure::Option { .. } => 2,
         Failure::Agent(error) => match error {
+            Error::State(StateFault::WrongPassphrase { .. } | StateFault::Locked { .. }) => 8,
+            Error::State(_) | Error::CaCertificate(_) => 1,
             Error::ChallengeNotFound(_) | Error::AccountNotFound(_) | Error::NoCodes(_) => 3,
             Error::Refused(_) => 4,
             Error::Unreachable { .. } | Error::Unintelligible { .. } => 5,

@@ -323,7 +323,8 @@ fn device_profile(profile: &DeviceProfile) -> Result<(), FieldFault> {
     }
 }
 
-fn push_target(target: &PushTarget) -> Result<(), FieldFault> {
+/// Whether `target` has the form of one. Whether it is one, only its provider knows.
+pub fn push_target(target: &PushTarget) -> Result<(), FieldFault> {
     match &target.target {
         None => Ok(()),
         Some(Target::Apns(apns)) => apns_target(apns),

@@ -1,13 +1,19 @@
 //! One function for each command.
 
+mod enrollment;
+
 use std::{env, fs, path::PathBuf};
 
 use countersign_agent::{
-    Account, AccountStatus, Agent, Answer, ChallengeState, DeviceProfile, Error, Offer, Platform, StateFault,
+    Account, AccountStatus, Agent, Answer, ChallengeState, DeviceProfile, Error, StateDirectory, StateFault,
     UserVerification, VerifiedChallenge,
 };
 
-use super::{Arguments, Failure, Outcome, arguments::Command, json, listen, output, terminal};
+use super::{
+    Arguments, Failure, Outcome,
+    arguments::{AccountCommand, Command},
+    json, listen, output, passphrase, push_target, terminal,
+};
 
 /// Runs the command.
 pub(crate) async fn run(arguments: Arguments) -> Result<Outcome, Failure> {
@@ -15,38 +21,20 @@ pub(crate) async fn run(arguments: Arguments) -> Result<Outcome, Failure> {
         Some(directory) => directory,
         None => default_directory().ok_or(Error::State(StateFault::NoDirectory))?,
     };
-    let mut agent = Agent::open(directory)?;
+    let source = passphrase::Source::new(arguments.passphrase_file, arguments.json);
+    let directory = StateDirectory::open(directory)?;
+    let command = match arguments.command {
+        Command::Passphrase { change } => {
+            return passphrase::change(directory, &source, change, arguments.json).await;
+        }
+        Command::OnAccounts(command) => command,
+    };
+    let mut agent = source.open(directory).await?;
     if let Some(file) = arguments.ca {
         let pem = fs::read(&file).map_err(|error| Failure::Read(file.display().to_string(), error))?;
         agent = agent.with_ca_pem(&pem)?;
     }
-    let session = Session { agent, account: arguments.account, json: arguments.json };
-    match arguments.command {
-        Command::Enroll { link, name, yes } => session.enroll(&link, &name, yes).await,
-        Command::Accounts => session.accounts().await,
-        Command::Code => session.codes(),
-        Command::Rename { name } => {
-            let account = session.only()?;
-            let profile = DeviceProfile { device_name: Some(name), ..DeviceProfile::default() };
-            let status = account.change_profile(profile).await?;
-            session.changed(&account, status, "has another name")
-        }
-        Command::RotateKey => {
-            let account = session.only()?;
-            let status = account.rotate_key().await?;
-            session.changed(&account, status, "has a new key")
-        }
-        Command::Unenroll { yes } => session.unenroll(yes).await,
-        Command::Pending => session.pending().await,
-        Command::Listen => listen::run(session.chosen()?, session.json).await,
-        Command::Show { id } => session.show(&id).await,
-        Command::Approve { id, match_code } => session.approve(&id, match_code).await,
-        Command::Deny { id, reason } => {
-            let (account, challenge) = session.find(&id).await?;
-            let answer = account.deny(&challenge, reason.into()).await?;
-            Ok(session.answered(&challenge, answer))
-        }
-    }
+    Session { agent, account: arguments.account, json: arguments.json }.run(command).await
 }
 
 /// The XDG Base Directory Specification's place for state.
@@ -64,32 +52,38 @@ struct Session {
 }
 
 impl Session {
-    async fn enroll(&self, link: &str, name: &str, yes: bool) -> Result<Outcome, Failure> {
-        if self.json && !yes {
-            return Err(Failure::Usage("--json asks nothing: give --yes as well to accept the offer"));
+    async fn run(self, command: AccountCommand) -> Result<Outcome, Failure> {
+        match command {
+            AccountCommand::Enroll { link, name, yes, push_target } => {
+                self.enroll(&link, &name, yes, push_target.target()?).await
+            }
+            AccountCommand::Accounts => self.accounts().await,
+            AccountCommand::Code => self.codes(),
+            AccountCommand::Rename { name } => {
+                let profile = DeviceProfile { device_name: Some(name), ..DeviceProfile::default() };
+                self.change(profile, "has another name").await
+            }
+            AccountCommand::PushTarget { push_target, none } => {
+                let target = push_target.target_or(none)?;
+                let what = push_target::in_words(&target);
+                self.change(push_target::profile(target), what).await
+            }
+            AccountCommand::RotateKey => {
+                let account = self.only()?;
+                let status = account.rotate_key().await?;
+                self.changed(&account, status, "has a new key")
+            }
+            AccountCommand::Unenroll { yes } => self.unenroll(yes).await,
+            AccountCommand::Pending => self.pending().await,
+            AccountCommand::Listen => listen::run(self.chosen()?, self.json).await,
+            AccountCommand::Show { id } => self.show(&id).await,
+            AccountCommand::Approve { id, match_code } => self.approve(&id, match_code).await,
+            AccountCommand::Deny { id, reason } => {
+                let (account, challenge) = self.find(&id).await?;
+                let answer = account.deny(&challenge, reason.into()).await?;
+                Ok(self.answered(&challenge, answer))
+            }
         }
-        let offer = self.agent.inspect(link).await?;
-        if !self.json {
-            output::lines(&offer_lines(&offer));
-        }
-        if !yes && !terminal::agrees("Add this account? [y/N] ")? {
-            output::line("Nothing was sent. The link can still be used.");
-            return Ok(Outcome::Declined);
-        }
-        let enrolled = self.agent.accept(&offer, name, Platform::Desktop).await?;
-        if self.json {
-            output::json(&json::enrolled(&enrolled)?);
-            return Ok(Outcome::Done);
-        }
-        output::line(&format!("Enrolled as {}.", enrolled.account.device_id()));
-        match enrolled.confirmation_code() {
-            Some(code) => output::line(&format!(
-                "Confirmation code: {code}\nType it on the page that shows the QR code. Until then this device \
-                 can approve nothing."
-            )),
-            None => output::line("No confirmation is needed: this device can approve at once."),
-        }
-        Ok(Outcome::Done)
     }
 
     async fn accounts(&self) -> Result<Outcome, Failure> {
@@ -134,32 +128,10 @@ impl Session {
         Ok(Outcome::Done)
     }
 
-    async fn unenroll(&self, yes: bool) -> Result<Outcome, Failure> {
-        if self.json && !yes {
-            return Err(Failure::Usage("--json asks nothing: give --yes as well to take the device away"));
-        }
+    async fn change(&self, profile: DeviceProfile, what: &str) -> Result<Outcome, Failure> {
         let account = self.only()?;
-        if !self.json {
-            output::lines(&[
-                ("Account", format!("{} ({})", account.account_name(), account.application_name())),
-                ("Device", format!("{} ({})", account.device_name()?, account.device_id())),
-            ]);
-            output::line(
-                "This device will answer no more challenges of this account, and its keys here are removed for good. \
-                 Without another device or code you may be locked out.",
-            );
-        }
-        if !yes && !terminal::agrees("Take this device away? [y/N] ")? {
-            output::line("Nothing was sent. The device stays.");
-            return Ok(Outcome::Declined);
-        }
-        account.unenroll().await?;
-        if self.json {
-            output::json(&serde_json::json!({ "unenrolled": account.device_id() }));
-        } else {
-            output::line(&format!("{} is no device of this account any more.", account.device_id()));
-        }
-        Ok(Outcome::Done)
+        let status = account.change_profile(profile).await?;
+        self.changed(&account, status, what)
     }
 
     fn changed(&self, account: &Account, status: AccountStatus, what: &str) -> Result<Outcome, Failure> {
@@ -259,22 +231,6 @@ impl Session {
     }
 }
 
-fn offer_lines(offer: &Offer) -> Vec<(&'static str, String)> {
-    let mut lines = vec![
-        ("Application", offer.application_name().to_owned()),
-        ("Account", offer.account_name().to_owned()),
-        ("Server", format!("{} ({})", offer.server(), offer.server_id())),
-        ("Link ends in", format!("{} s", offer.time_left().as_secs())),
-    ];
-    if offer.user_verification_required() {
-        lines.push((
-            "Note",
-            "it asks for a PIN or biometric, which this agent has not: it can only deny".to_owned(),
-        ));
-    }
-    lines
-}
-
 fn account_lines(
     account: &Account,
     status: &Result<countersign_agent::AccountStatus, Error>,
@@ -289,6 +245,10 @@ fn account_lines(
                 Ok(status) => output::account_state(status.state).to_owned(),
                 Err(error) => format!("not known: {error}"),
             },
+        ),
+        (
+            "Wake-ups",
+            status.as_ref().map_or("not known", |status| output::push_state(status.push_state)).to_owned(),
         ),
     ])
 }

@@ -2,7 +2,7 @@
 
 use countersign_agent::{
     Account, AccountState, AccountStatus, Answer, ChallengeState, DenialReason, Enrolled, Error, News,
-    OneTimeCode, Purpose, PushState, VerifiedChallenge,
+    OneTimeCode, Purpose, PushState, StateFault, VerifiedChallenge,
 };
 use countersign_proto::statement::DetailKind;
 use serde_json::{Value, json};
@@ -42,10 +42,13 @@ pub(crate) fn code(account: &Account, code: &OneTimeCode) -> Value {
     })
 }
 
-/// A new account.
-pub(crate) fn enrolled(enrolled: &Enrolled) -> Result<Value, Error> {
+/// A new account; with `status`, what came of telling its push target.
+pub(crate) fn enrolled(
+    enrolled: &Enrolled,
+    status: Option<&Result<AccountStatus, Error>>,
+) -> Result<Value, Error> {
     Ok(json!({
-        "account": account(&enrolled.account, None)?,
+        "account": account(&enrolled.account, status)?,
         "confirmation_code": enrolled.confirmation_code(),
     }))
 }
@@ -137,7 +140,8 @@ pub(crate) fn failure(failure: &Failure) -> Value {
 
 fn kind(failure: &Failure) -> &'static str {
     match failure {
-        Failure::Usage(_) => "usage",
+        Failure::Usage(_) | Failure::Option { .. } => "usage",
+        Failure::NoPassphrase => "passphrase",
         Failure::Read(..) => "file",
         Failure::Agent(error) => match error {
             Error::Link(_) | Error::OfferExpired { .. } => "link",
@@ -151,6 +155,7 @@ fn kind(failure: &Failure) -> &'static str {
             Error::OtherAccount | Error::SeveralChallenges(_) | Error::Field(_) | Error::Passphrase(_) => {
                 "usage"
             }
+            Error::State(StateFault::WrongPassphrase { .. } | StateFault::Locked { .. }) => "passphrase",
             Error::CaCertificate(_) | Error::State(_) => "file",
         },
     }

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write as _};
 
-use countersign_agent::{AccountState, ChallengeState, VerifiedChallenge};
+use countersign_agent::{AccountState, ChallengeState, PushState, VerifiedChallenge};
 use serde_json::Value;
 
 use super::{Failure, json};
@@ -55,5 +55,15 @@ pub(crate) fn account_state(state: AccountState) -> &'static str {
             "waits for the confirmation code to be typed on the page with the QR code"
         }
         AccountState::Unspecified => "unknown to this agent",
+    }
+}
+
+/// Whether wake-ups reach a device, in words.
+pub(crate) fn push_state(state: PushState) -> &'static str {
+    match state {
+        PushState::Ok => "go to its push target",
+        PushState::Gone => "reach it no more: the push provider says that its target is gone",
+        PushState::None => "none: it has no push target, and streams or pulls",
+        PushState::Unspecified => "unknown to this agent",
     }
 }

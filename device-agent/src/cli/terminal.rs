@@ -1,4 +1,6 @@
-//! Asks the person, by plain lines on standard input.
+//! Asks the person, by plain lines on standard input; what must not be seen, on the terminal.
+
+mod hidden;
 
 use std::{
     io::{self, BufRead as _, Write as _},
@@ -7,6 +9,7 @@ use std::{
 
 use tokio::sync::mpsc::{self, UnboundedReceiver};
 
+pub(crate) use self::hidden::ask_hidden;
 use super::Failure;
 
 /// One line, without the spaces around it. At the end of the input: nothing was typed.

@@ -1,5 +1,6 @@
 //! Tests of the program as operators run it: a process of its own, signals, files, sockets and what it prints.
 
+mod agent;
 mod api_keys;
 mod applications;
 mod doctor;

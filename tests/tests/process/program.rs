@@ -45,6 +45,11 @@ impl Place {
         Self(tempfile::tempdir().expect("a temporary directory"))
     }
 
+    /// Where it is.
+    pub(crate) fn directory(&self) -> &Path {
+        self.0.path()
+    }
+
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
     }
@@ -105,15 +110,16 @@ impl Place {
     }
 }
 
-async fn ended(command: &mut Command) -> Ended {
+/// Runs what ends by itself, with nothing to read.
+pub(crate) async fn ended(command: &mut Command) -> Ended {
     let output = soon(command.stdin(Stdio::null()).output()).await.expect("it can be run");
     let text = |bytes| String::from_utf8(bytes).expect("it prints UTF-8");
     Ended { status: output.status, stdout: text(output.stdout), stderr: text(output.stderr) }
 }
 
-fn program(directory: &Path, program: impl AsRef<OsStr>, arguments: &[&str]) -> Command {
+/// `program` in this directory, in an environment that configures nothing.
+pub(crate) fn program(directory: &Path, program: impl AsRef<OsStr>, arguments: &[&str]) -> Command {
     let mut command = Command::new(program);
-    // The environment of whoever runs the tests configures nothing.
     for (variable, _) in std::env::vars_os() {
         if variable.to_string_lossy().starts_with("COUNTERSIGN_") {
             command.env_remove(variable);

@@ -13,9 +13,9 @@ use crate::{
     program::{Ended, Place, Server, soon},
 };
 
-const TOPIC: &str = "org.example.login";
-const DEVICE_TOKEN: &str = "00fc13adff785122b4ad28809a3420982341241421348097878e577c991de8f0";
-const REGISTRATION_TOKEN: &str = "eK3pWq9xT0-aB7_dZmLs1R:APA91bHx2Vt6QyR0cNfJ8uLkEwGz4oXiS5dMbP7aTqYhC3nU9vKjWrF1\
+pub(crate) const TOPIC: &str = "org.example.login";
+pub(crate) const DEVICE_TOKEN: &str = "00fc13adff785122b4ad28809a3420982341241421348097878e577c991de8f0";
+pub(crate) const REGISTRATION_TOKEN: &str = "eK3pWq9xT0-aB7_dZmLs1R:APA91bHx2Vt6QyR0cNfJ8uLkEwGz4oXiS5dMbP7aTqYhC3nU9vKjWrF1\
     sDgZlXeOpI8mBtHyQuVa6NcRkLwJfSzE2xGoT5iPdMbY";
 
 /// An installation with both providers and one device.
@@ -33,10 +33,7 @@ impl Scene {
         let now = || SystemClock.now().as_seconds();
         let apple = ApnsStandIn::start(&[TOPIC], now).await.expect("a port is free");
         let google = FcmStandIn::start(now).await.expect("a port is free");
-        let place = Place::new(&sections(&apple, &google));
-        place.write("apns.p8", &apple.signing_key().private_key_pem);
-        place.write("fcm.json", google.service_account().to_string());
-        place.write("ca.pem", format!("{}{}", apple.ca_pem(), google.ca_pem()));
+        let place = configured(&apple, &google);
         let server = place.serve().await;
         let application = Application::create(&place, "Shop").await;
         let backend = application.connect(server.address).await;
@@ -78,6 +75,15 @@ impl Scene {
         let answer = told.lines().find_map(|line| line.strip_prefix("answer    ")).expect("an answer");
         (answer.to_owned(), advice.to_owned())
     }
+}
+
+/// A place whose server wakes devices through both.
+pub(crate) fn configured(apple: &ApnsStandIn, google: &FcmStandIn) -> Place {
+    let place = Place::new(&sections(apple, google));
+    place.write("apns.p8", &apple.signing_key().private_key_pem);
+    place.write("fcm.json", google.service_account().to_string());
+    place.write("ca.pem", format!("{}{}", apple.ca_pem(), google.ca_pem()));
+    place
 }
 
 fn sections(apple: &ApnsStandIn, google: &FcmStandIn) -> String {

@@ -22,7 +22,7 @@ const ANSWERS_OF_A_LOGIN: usize = 4;
 const COMMITS_OF_A_LOGIN: usize = 3;
 
 /// Whether the test can be made here; it must be possible where the project is checked as a whole.
-async fn is_there_strace() -> bool {
+pub(crate) async fn is_there_strace() -> bool {
     let mut command = Command::new("strace");
     let run = soon(command.arg("-V").stdout(Stdio::null()).status()).await;
     let Err(error) = run else { return true };

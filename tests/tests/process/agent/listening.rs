@@ -1,0 +1,60 @@
+//! `listen` with a passphrase, and what becomes of it when that is set or removed meanwhile.
+
+use std::process::Stdio;
+
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncRead, AsyncWriteExt as _, BufReader, Lines},
+    process::Command,
+};
+
+use super::Stage;
+use crate::program::soon;
+
+async fn until(lines: &mut Lines<BufReader<impl AsyncRead + Unpin>>, text: &str) -> String {
+    let mut read = String::new();
+    while !read.contains(text) {
+        let line = soon(lines.next_line()).await.expect("text");
+        read += &line.unwrap_or_else(|| panic!("it ended without {text:?}: {read}"));
+        read.push('\n');
+    }
+    read
+}
+
+fn piped(command: &mut Command) -> &mut Command {
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped())
+}
+
+#[tokio::test]
+async fn a_listener_with_a_passphrase_file_asks_and_is_told_when_the_passphrase_is_gone() {
+    let (stage, [device]) = Stage::enrolled(["anna"]).await;
+    stage.place.write("old", "correct horse battery staple\n");
+    stage.place.write("new", "Tr0ub4dor&3\n");
+    let old = ["--passphrase-file", "old"];
+    stage.run(&[&old[..], &["passphrase", "set"]].concat()).await.succeeded();
+
+    let mut listener = stage.agent(&[&old[..], &["listen"]].concat());
+    let mut listener = piped(&mut listener).spawn().expect("it can be run");
+    let mut notes = BufReader::new(listener.stderr.take().expect("a pipe")).lines();
+    let mut shown = BufReader::new(listener.stdout.take().expect("a pipe")).lines();
+    let mut input = listener.stdin.take().expect("a pipe");
+    until(&mut notes, "anna@example.org (Shop): listening").await;
+    // It has unlocked: another passphrase is nothing to it.
+    let change = [&old[..], &["passphrase", "change", "--new-passphrase-file", "new"]].concat();
+    stage.run(&change).await.succeeded();
+    let (challenge, match_code) = stage.backend.create("anna", "attempt-1").await.expect("it is created");
+    until(&mut shown, &challenge.challenge_id).await;
+    until(&mut notes, "Type the 3 digits").await;
+    input.write_all(format!("{match_code}\n").as_bytes()).await.expect("it reads");
+    until(&mut shown, ": approved").await;
+    stage.backend.redeem(&challenge.challenge_id, "anna", "attempt-1").await.expect("it was approved");
+
+    // What it knows opens nothing any more: it writes nothing, and says so.
+    stage.run(&["--passphrase-file", "new", "passphrase", "remove"]).await.succeeded();
+    stage.run(&["--passphrase-file", "new", "passphrase", "set"]).await.succeeded();
+    let (challenge, _) = stage.backend.create("anna", "attempt-2").await.expect("it is created");
+    let why = until(&mut notes, "ended: ").await;
+    assert!(why.contains("was set or removed meanwhile: start again"), "{why}");
+    assert_eq!(soon(listener.wait()).await.expect("it ends").code(), Some(1));
+    let pending = stage.json(&["--passphrase-file", "new", "--account", &device, "pending"]).await;
+    assert_eq!(pending["challenges"][0]["challenge_id"], challenge.challenge_id);
+}
