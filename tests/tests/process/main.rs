@@ -1,4 +1,5 @@
-//! Tests of the program as operators run it: a process of its own, signals, files, sockets and what it prints.
+//! Tests of the program as operators run it, and of the agent: a process of its own, signals, files, sockets and what it
+//! prints.
 
 mod agent;
 mod api_keys;
