@@ -30,6 +30,8 @@ pub async fn copy_present(core: &Core, user: &UserKey) {
 
 /// Lets codes and pushes through again: everywhere when this returns.
 pub async fn lift(core: &Core, user: UserKey) -> Result<(), StoreError> {
-    let at = core.challenges.update(Unlock { user: core.ids.user_tag(&user) }).await?;
+    // What the store of challenges has lost stands in the directory, by a clock that may have been ahead.
+    let copy = core.codes.of_user(user.clone()).await?.holds;
+    let at = core.challenges.update(Unlock { user: core.ids.user_tag(&user), copy }).await?;
     core.hold_copies.lift(user, at).await
 }

@@ -9,6 +9,7 @@ use countersign_domain::{
     UnixTime,
     id::{DeviceId, FactorId},
     operation::{Cancel, ReplaceKey, RevokeFactor, Stand, Unlock},
+    standing::Holds,
 };
 use countersign_proto::login::{self, GetUserResponse};
 
@@ -177,7 +178,7 @@ async fn delete(core: &Core, application: &Application, user: UserKey) -> Result
                 core.announce(&challenge);
             }
         }
-        core.challenges.update(Unlock { user: tag }).await?;
+        core.challenges.update(Unlock { user: tag, copy: Holds::default() }).await?;
         return Ok(());
     }
     Err(Refusal::StoreUnavailable)

@@ -75,11 +75,17 @@ impl Standing {
         self.noted_at = self.noted_at.max(locked_at).max(push_blocked_at);
     }
 
+    /// When a lock or block begins: after the last unlocking in any case, since the clock may have stepped back and what
+    /// is older than that counts no more.
+    fn begins(&self, now: UnixTime) -> UnixTime {
+        self.unlocked_at.map_or(now, |at| now.max(at.plus(Duration::from_millis(1))))
+    }
+
     /// A code or match code was wrong.
     pub fn fail(&mut self, now: UnixTime) {
         self.failures = self.failures.saturating_add(1);
         if self.failures >= MAX_FAILURES {
-            self.locked_at.get_or_insert(now);
+            self.locked_at = self.locked_at.or(Some(self.begins(now)));
         }
         self.noted_at = Some(now);
     }
@@ -94,7 +100,7 @@ impl Standing {
         (self.unanswered, self.held_back_until) = (Vec::new(), None);
         match outcome {
             Err(Denial::NotMe) => {
-                self.push_blocked_at.get_or_insert(now);
+                self.push_blocked_at = self.push_blocked_at.or(Some(self.begins(now)));
                 self.noted_at = Some(now);
             }
             Err(Denial::WrongMatchCode) => self.fail(now),
@@ -226,6 +232,25 @@ mod tests {
         let later = Holds { locked_at: Some(at(7)), push_blocked_at: None };
         unlocked.heed(later);
         assert_eq!(unlocked.holds(), later);
+    }
+
+    #[test]
+    fn what_begins_at_a_clock_behind_the_last_unlock_begins_after_it() {
+        let mut standing = Standing::default();
+        standing.unlock(at(100));
+        standing.answered(Err(Denial::NotMe), at(50));
+        for _ in 0..MAX_FAILURES {
+            standing.fail(at(51));
+        }
+        let began = UnixTime::from_millis(at(100).as_millis() + 1);
+        assert_eq!(standing.holds(), Holds { locked_at: Some(began), push_blocked_at: Some(began) });
+        // So that a copy of it counts beside that unlocking.
+        let mut known = Standing { unlocked_at: Some(at(100)), ..Standing::default() };
+        known.heed(standing.holds());
+        assert_eq!(known.holds(), standing.holds());
+        standing.unlock(at(52));
+        standing.heed(known.holds());
+        assert_eq!(standing.holds(), Holds::default());
     }
 
     #[test]

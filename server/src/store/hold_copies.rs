@@ -6,7 +6,8 @@ use super::{StoreFuture, devices::UserKey};
 
 /// Copies of lock and block. Whoever reads a user's devices or codes reads them along.
 pub trait HoldCopies: Send + Sync {
-    /// Copies lock and block. What is not newer than the last unlocking is dropped; what is `None` stays as it is.
+    /// Copies lock and block. What is not newer than the last unlocking is dropped, unless that lies in the future, by a
+    /// clock that was set back since; what is `None` stays as it is.
     fn copy(&self, user: UserKey, holds: Holds) -> StoreFuture<'_, ()>;
 
     /// Lifts the copies of lock and block. Those of what began until `at` count no more, which is when the user record was

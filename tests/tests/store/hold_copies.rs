@@ -35,6 +35,11 @@ pub(crate) async fn lock_and_block_are_copied_until_they_are_lifted(stores: Stor
     copy(Some(at(3)), None).await.expect("an answer");
     let again = Holds { locked_at: Some(at(3)), push_blocked_at: None };
     assert_eq!(stores.holds_of(&user).await, again);
+    // Lifted by a clock that was an hour ahead, and was then set right.
+    lift(at(3600)).await.expect("an answer");
+    copy(None, Some(at(4))).await.expect("an answer");
+    let since = Holds { locked_at: None, push_blocked_at: Some(at(4)) };
+    assert_eq!(stores.holds_of(&user).await, since);
 }
 
 pub(crate) async fn a_user_of_whom_nothing_is_to_be_said_is_forgotten_a_day_after_the_unlocking(

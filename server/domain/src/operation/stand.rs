@@ -1,7 +1,11 @@
 //! How a user stands: reading it, and letting codes and pushes through again.
 
 use super::{Loaded, Lookup, Operation, Subject, Transition, Writes};
-use crate::{UnixTime, id::UserTag, standing::Standing};
+use crate::{
+    UnixTime,
+    id::UserTag,
+    standing::{Holds, Standing},
+};
 
 /// Reads how a user stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,6 +20,8 @@ pub struct Stand {
 pub struct Unlock {
     /// Who.
     pub user: UserTag,
+    /// Lock and block as they were copied elsewhere: lifted as well, whatever the clock shows.
+    pub copy: Holds,
 }
 
 impl Operation for Stand {
@@ -42,6 +48,7 @@ impl Operation for Unlock {
     fn apply(&self, loaded: Loaded, now: UnixTime) -> Transition<UnixTime> {
         let mut user = loaded.user;
         user.prune(now);
+        user.standing.heed(self.copy);
         user.standing.unlock(now);
         let unlocked_at = user.standing.unlocked_at.unwrap_or(now);
         Transition { outcome: unlocked_at, writes: Writes { user: Some(user), ..Writes::default() } }

@@ -131,7 +131,7 @@ fn the_hundredth_failure_locks_codes_and_signed_approvals_go_on() {
         assert!(matches!(approval, DecideOutcome::Settled { accepted: true, .. }));
 
         // Also after a step back: nothing is locked before the unlocking any more.
-        let unlocked_at = store.run(&Unlock { user: USER }, at(100));
+        let unlocked_at = store.run(&Unlock { user: USER, copy: Holds::default() }, at(100));
         assert_eq!(unlocked_at, at(201));
         assert_eq!(told(&mut store, 201, 204).codes.kinds, [CodeKind::Totp]);
         assert_eq!(answer(&mut store, &verify_code(201, Some(1), at(204)), 204), CodeAnswer::Accepted);
@@ -180,7 +180,7 @@ fn what_the_store_forgot_is_heeded_from_its_copy_until_somebody_unlocks_it() {
     assert_eq!(told(&mut store, 1, 1).codes.kinds, []);
     assert_eq!(store.run(&Stand { user: USER }, at(1)).holds(), copy);
 
-    store.run(&Unlock { user: USER }, at(2));
+    store.run(&Unlock { user: USER, copy: Holds::default() }, at(2));
     // Whoever read the copy before that comes late.
     let asks = Create { copy, ..create(2, at(3)) };
     let CreateOutcome::Created { challenge, .. } = store.run(&asks, at(3)) else {
@@ -223,7 +223,7 @@ fn unanswered_wake_ups_hold_back_the_next_and_not_me_blocks_them() {
     // An answer to what was pulled does not lift it.
     answered.run(&decide(8, 1, APPROVE, at(81)), at(81));
     assert_eq!(wakeup(&mut answered, 9), Wakeup::Blocked);
-    answered.run(&Unlock { user: USER }, at(95));
+    answered.run(&Unlock { user: USER, copy: Holds::default() }, at(95));
     assert_eq!(wakeup(&mut answered, 10), Wakeup::Sending);
 }
 

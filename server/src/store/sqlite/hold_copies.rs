@@ -16,6 +16,8 @@ use crate::store::{HoldCopies, StoreFuture, devices::UserKey};
 /// How long the time of an unlocking is kept for copies that were read before it and come late: far longer than any call
 /// takes, or the pause of a machine.
 const UNLOCKING_REMEMBERED_FOR: Duration = Duration::from_hours(24);
+/// By so much the clock by which a user was unlocked may be ahead of this one with both of them right.
+const CLOCKS_WITHIN: Duration = Duration::from_mins(1);
 /// Users that one call of `clean` forgets.
 const CLEANED_AT_ONCE: usize = 200;
 /// What is no different from no row, once the last unlocking was until `?1`.
@@ -24,7 +26,7 @@ const SAYS_NOTHING: &str =
 
 impl HoldCopies for SqliteStore {
     fn copy(&self, user: UserKey, holds: Holds) -> StoreFuture<'_, ()> {
-        self.write("hold_copies.copy", move |connection, _| copy(connection, &user, holds))
+        self.write("hold_copies.copy", move |connection, now| copy(connection, &user, holds, now))
     }
 
     fn lift(&self, user: UserKey, at: UnixTime) -> StoreFuture<'_, ()> {
@@ -63,10 +65,12 @@ pub(super) fn of_user(connection: &Connection, user: &UserKey) -> Outcome<Holds>
     Ok(read(connection, user)?.0)
 }
 
-/// Copies what is newer than the last unlocking.
-fn copy(connection: &Connection, user: &UserKey, copied: Holds) -> Outcome<()> {
+/// Copies what is newer than the last unlocking. One that lies in the future was noted by a clock that was set back
+/// since: then nothing tells what is newer, and all of it counts.
+fn copy(connection: &Connection, user: &UserKey, copied: Holds, now: UnixTime) -> Outcome<()> {
     let (stands, unlocked_at) = read(connection, user)?;
-    let newer = |at: &UnixTime| unlocked_at.is_none_or(|unlocked_at| *at > unlocked_at);
+    let since = unlocked_at.filter(|&unlocked_at| unlocked_at <= now.plus(CLOCKS_WITHIN));
+    let newer = |at: &UnixTime| since.is_none_or(|since| *at > since);
     write(
         connection,
         user,

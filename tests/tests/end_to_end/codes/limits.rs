@@ -10,7 +10,7 @@ use countersign_proto::{
 };
 
 use super::{WithCodes, asking_for_code};
-use crate::world::{Backend, World, apns_profile, asking, at, metadata_of, refused};
+use crate::world::{Backend, ByHand, World, apns_profile, asking, at, metadata_of, refused};
 
 /// Types wrong codes until all but `left` of the failures that lock are used.
 async fn fail_until(world: &World, backend: &Backend, phone: &WithCodes, round: &str, left: u32) {
@@ -141,6 +141,45 @@ async fn it_was_not_me_stops_pushes_until_somebody_unlocks_the_user() {
     let user = backend.unlock("anna").await;
     assert_eq!(user.push_blocked_at, None);
     assert_eq!(asked(&world, &backend, "unlocked").await.wakeup(), Wakeup::Sending);
+}
+
+/// The person says so of one more login.
+async fn it_was_not_me(world: &World, backend: &Backend, device: &ByHand, attempt: &str) {
+    let challenge = asked(world, backend, attempt).await;
+    assert_eq!(challenge.wakeup(), Wakeup::Sending);
+    let shown = device.challenge(world, &challenge.challenge_id).await.expect("it was asked");
+    device.respond(&device.denial(&shown, DenialReason::NotMe)).await.expect("it counts");
+}
+
+#[tokio::test]
+async fn it_was_not_me_holds_also_by_a_clock_that_was_set_back_behind_the_last_unlocking() {
+    let world = World::start().await;
+    let backend = world.backend("Shop").await;
+    let device = world.enroll_by_hand(&backend, "anna", 1).await;
+    device.send_change(&device.change(1, apns_profile(crate::world::DEVICE_TOKEN))).await.expect("a target");
+    // By how much it was ahead, and whether the store of challenges forgets the unlocking.
+    for (seconds, is_unlocking_lost) in [(30, false), (3600, false), (3600, true)] {
+        world.clock.set(at(10 + seconds));
+        backend.unlock("anna").await;
+        if is_unlocking_lost {
+            world.forget_challenges().await;
+        }
+        world.clock.set(at(10));
+        it_was_not_me(&world, &backend, &device, &format!("stranger-{seconds}-{is_unlocking_lost}")).await;
+        for lost in [false, true] {
+            if lost {
+                world.forget_challenges().await;
+            }
+            let attempt = format!("blocked-{seconds}-{is_unlocking_lost}-{lost}");
+            assert_eq!(asked(&world, &backend, &attempt).await.wakeup(), Wakeup::Blocked, "{attempt}");
+            assert!(backend.user("anna").await.push_blocked_at.is_some(), "{attempt}");
+        }
+        // It is lifted all the same, whatever the clock shows and whatever is lost.
+        world.forget_challenges().await;
+        assert_eq!(backend.unlock("anna").await.push_blocked_at, None);
+        let attempt = format!("unlocked-{seconds}-{is_unlocking_lost}");
+        assert_eq!(asked(&world, &backend, &attempt).await.wakeup(), Wakeup::Sending);
+    }
 }
 
 #[tokio::test]

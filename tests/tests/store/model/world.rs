@@ -182,7 +182,7 @@ impl World {
             22..24 => self.revoke(),
             24..29 => self.code(challenge),
             29 => Call::Stand(Stand { user: challenge.user() }),
-            30 => Call::Unlock(Unlock { user: challenge.user() }),
+            30 => Call::Unlock(Unlock { user: challenge.user(), copy: self.copy(challenge.user()) }),
             _ => {
                 let user = self.random.below(self.users.len());
                 self.replace_key(user)

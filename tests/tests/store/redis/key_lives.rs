@@ -8,7 +8,7 @@ use countersign_domain::{
     challenge::{ChallengeRecord, READABLE_AFTER_EXPIRY},
     id::{ApplicationId, UserTag},
     operation::{Cancel, CodeAnswer, Lookup, RevokeFactor, Subject, Unlock, Writes},
-    standing::REMEMBERED_FOR,
+    standing::{Holds, REMEMBERED_FOR},
     state::{State, Verdict},
     user::{TOMBSTONE_STANDS, UserRecord},
 };
@@ -118,7 +118,7 @@ async fn an_unlocking_ends_the_record_once_no_late_copy_can_come() {
     store.update(create(&challenge, 1)).await.expect("an answer");
     store.update(decision(challenge.id, 1, Verdict::DenyNotMe)).await.expect("an answer");
     assert_eq!(ends(&redis, 'u').await, [START.plus(REMEMBERED_FOR)]);
-    store.update(Unlock { user: UserTag(USER) }).await.expect("an answer");
+    store.update(Unlock { user: UserTag(USER), copy: Holds::default() }).await.expect("an answer");
     assert_eq!(ends(&redis, 'u').await, [START.plus(TOMBSTONE_STANDS)]);
 }
 

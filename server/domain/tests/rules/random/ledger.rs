@@ -81,6 +81,7 @@ impl Ledger {
     /// Lets `step` happen twice, and compares what is told with what was told before.
     pub(crate) fn take(&mut self, step: &Step) {
         let ago = |millis: i64| UnixTime::from_millis(self.now.as_millis() - millis);
+        self.holds.remember(self.store.user().standing.unlocked_at, self.now);
         match *step {
             Step::Clock(millis) => self.move_clock(millis),
             Step::Create {
@@ -127,9 +128,10 @@ impl Ledger {
                     self.code(n, code, has_old_directory, ago(signed_millis_ago));
                 }
             }
-            Step::Copy { is_late } => self.holds.copy_stored(is_late),
+            Step::Copy { is_late } => self.holds.copy_stored(is_late, self.now),
             Step::Unlock => {
-                let unlocked_at = self.store.run(&Unlock { user: USER }, self.now);
+                let unlock = Unlock { user: USER, copy: self.holds.copy(false) };
+                let unlocked_at = self.store.run(&unlock, self.now);
                 self.holds.unlock(unlocked_at);
             }
             Step::Revoke(n) => self.revoke(n),

@@ -79,7 +79,7 @@ impl World {
         let copy = one(move |_| Call::Stand(Stand { user: tag }));
         let then: Option<Todo> = match self.random.below(3) {
             0 => Some(Box::new(|_| Step::Lose)),
-            1 => Some(one(move |_| Call::Unlock(Unlock { user: tag }))),
+            1 => Some(one(move |_| Call::Unlock(Unlock { user: tag, copy: Holds::default() }))),
             _ => None,
         };
         let attempt = (attempt + 1) % ATTEMPTS;

@@ -40,9 +40,10 @@ impl Ledger {
                     }
                     let bound_at = self.devices.bound_at(key, &self.challenges[n].made);
                     self.challenges[n].win(Winner::Device { device, verdict, bound_at }, &challenge, now);
+                    let present = self.store.user().standing.holds();
                     match verdict.outcome() {
-                        Err(Denial::NotMe) => self.holds.block(now),
-                        Err(Denial::WrongMatchCode) => self.holds.fail(now),
+                        Err(Denial::NotMe) => self.holds.block(now, present),
+                        Err(Denial::WrongMatchCode) => self.holds.fail(now, present),
                         Ok(()) | Err(Denial::Mistake | Denial::TooManyCodes) => {}
                     }
                 }
@@ -99,7 +100,7 @@ impl Ledger {
             CodeAnswer::Compare => assert!(matches!(operation.finding, Finding::NotCompared)),
             CodeAnswer::Wrong { holds } => {
                 assert!(matches!(operation.finding, Finding::Wrong(_)));
-                self.holds.fail(now);
+                self.holds.fail(now, *holds);
                 assert_eq!(*holds, self.holds.stored);
                 told.wrong_codes += 1;
                 if told.wrong_codes == 5 {

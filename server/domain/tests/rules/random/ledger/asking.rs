@@ -21,7 +21,7 @@ impl Ledger {
         let asked = &operation.challenge;
         let is_off = (now.as_millis() - asked.created_at.as_millis()).abs() > 2_000;
         let is_stale = is_off || self.devices.are_outdated(&asked.asked);
-        let holds = self.holds.with_copies();
+        let holds = self.holds.with(operation.copy);
         let has_codes = !asked.codes.kinds.is_empty();
         let has_nobody = asked.asked.is_empty() && (!has_codes || holds.locked_at.is_some());
         match (&outcome, found) {
@@ -84,7 +84,7 @@ impl Ledger {
 
     /// An operation that was given a copy of lock and block went through.
     pub(super) fn heed(&mut self, copy: Holds) {
-        let (before, after) = (self.holds.stored, self.holds.with_copies());
+        let (before, after) = (self.holds.stored, self.holds.with(copy));
         self.holds.stored = after;
         if before.locked_at != after.locked_at {
             self.seen.note("a copy locked what the store had lost");

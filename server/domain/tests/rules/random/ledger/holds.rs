@@ -1,10 +1,15 @@
 //! Lock and block: in the store of challenges, and as they were copied to the directory.
 
+use std::time::Duration;
+
 use countersign_domain::{
     UnixTime,
     standing::{Holds, MAX_FAILURES},
     user::TOMBSTONE_STANDS,
 };
+
+/// By so much the clock by which the directory was told of an unlocking may be ahead.
+const CLOCKS_WITHIN: Duration = Duration::from_mins(1);
 
 /// What the store and the directory must know.
 #[derive(Default)]
@@ -13,6 +18,10 @@ pub(crate) struct Known {
     failures: u32,
     /// In the store.
     pub(crate) stored: Holds,
+    /// In the store, as long as it remembers it: what begins, begins later.
+    store_unlocked_at: Option<UnixTime>,
+    /// When the store was last unlocked, by what it said then.
+    last_unlocked_at: Option<UnixTime>,
     /// What the store said before it last lost everything: somebody may have read that, and copies it late.
     lost: Holds,
     /// In the directory.
@@ -42,18 +51,30 @@ impl Known {
         }
     }
 
-    /// What must stand for an operation that was given the directory's word, old or not: the old one never counts.
-    pub(crate) fn with_copies(&self) -> Holds {
+    /// What must stand for an operation that was given this word of the directory. Of what it said before the user was last
+    /// unlocked nothing counts, for as long as the store knows of that.
+    pub(crate) fn with(&self, copy: Holds) -> Holds {
+        let counts = |at: &UnixTime| self.store_unlocked_at.is_none_or(|unlocked_at| *at > unlocked_at);
         Holds {
-            locked_at: self.stored.locked_at.or(self.copied.locked_at),
-            push_blocked_at: self.stored.push_blocked_at.or(self.copied.push_blocked_at),
+            locked_at: self.stored.locked_at.or(copy.locked_at.filter(counts)),
+            push_blocked_at: self.stored.push_blocked_at.or(copy.push_blocked_at.filter(counts)),
         }
     }
 
-    pub(crate) fn fail(&mut self, now: UnixTime) {
+    /// What the store remembers of the last unlocking, by which it is about to go: it may have forgotten it by a clock
+    /// that has stepped back since.
+    pub(crate) fn remember(&mut self, unlocked_at: Option<UnixTime>, now: UnixTime) {
+        let remembered = unlocked_at.filter(|at| now < at.plus(TOMBSTONE_STANDS));
+        assert!(remembered.is_none() || remembered == self.last_unlocked_at);
+        assert!(remembered.is_some() || self.before_unlock.is_none(), "an unlocking was forgotten");
+        self.store_unlocked_at = remembered;
+    }
+
+    /// A code or match code was wrong; the store now says `present`.
+    pub(crate) fn fail(&mut self, now: UnixTime, present: Holds) {
         self.failures += 1;
-        if self.failures >= MAX_FAILURES {
-            self.stored.locked_at.get_or_insert(now);
+        if self.failures >= MAX_FAILURES && self.stored.locked_at.is_none() {
+            self.stored.locked_at = Some(self.began(now, present.locked_at));
         }
     }
 
@@ -61,14 +82,26 @@ impl Known {
         self.failures = 0;
     }
 
-    pub(crate) fn block(&mut self, now: UnixTime) {
-        self.stored.push_blocked_at.get_or_insert(now);
+    /// The person said 'it was not me'; the store now says `present`.
+    pub(crate) fn block(&mut self, now: UnixTime, present: Holds) {
+        if self.stored.push_blocked_at.is_none() {
+            self.stored.push_blocked_at = Some(self.began(now, present.push_blocked_at));
+        }
+    }
+
+    /// What began just now began after the last unlocking as well, which the clock may have stepped back behind.
+    fn began(&self, now: UnixTime, told: Option<UnixTime>) -> UnixTime {
+        let began = told.expect("it has begun");
+        let after_unlocking = self.store_unlocked_at.map(|at| at.plus(Duration::from_millis(1)));
+        assert!(began == now || began > now && after_unlocking == Some(began), "at {now}: {began}");
+        began
     }
 
     /// Somebody copies what the store says; or said before it lost everything.
-    pub(crate) fn copy_stored(&mut self, is_late: bool) {
+    pub(crate) fn copy_stored(&mut self, is_late: bool, now: UnixTime) {
         let read = if is_late { self.lost } else { self.stored };
-        let newer = |at: &UnixTime| self.unlocked_at.is_none_or(|unlocked_at| *at > unlocked_at);
+        let since = self.unlocked_at.filter(|&at| at <= now.plus(CLOCKS_WITHIN));
+        let newer = |at: &UnixTime| since.is_none_or(|since| *at > since);
         self.copied = Holds {
             locked_at: read.locked_at.filter(newer).or(self.copied.locked_at),
             push_blocked_at: read.push_blocked_at.filter(newer).or(self.copied.push_blocked_at),
@@ -85,6 +118,8 @@ impl Known {
                 push_blocked_at: holds.push_blocked_at.filter(later),
             },
             lost: self.lost,
+            store_unlocked_at: Some(unlocked_at),
+            last_unlocked_at: Some(unlocked_at),
             unlocked_at: self.unlocked_at.max(Some(unlocked_at)),
             before_unlock: Some(Outdated { holds, unlocked_at }),
             ..Self::default()
@@ -100,6 +135,6 @@ impl Known {
     /// The store has lost everything.
     pub(crate) fn lose(&mut self) {
         self.lost = std::mem::take(&mut self.stored);
-        (self.failures, self.before_unlock) = (0, None);
+        (self.failures, self.before_unlock, self.store_unlocked_at) = (0, None, None);
     }
 }
