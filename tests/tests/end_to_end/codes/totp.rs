@@ -220,3 +220,60 @@ async fn the_code_of_a_device_that_is_revoked_lets_nobody_in() {
     assert_eq!(result, CodeResult::Accepted);
     backend.redeem(&pending.challenge_id, "anna", "attempt-2").await.expect("the other device's");
 }
+
+#[tokio::test]
+async fn the_code_of_a_device_that_has_gone_is_dead_at_once() {
+    let world = World::start().await;
+    let backend = world.backend("Shop").await;
+    let going = WithCodes::enroll(&world, &backend, "anna", 1).await;
+    let kept = WithCodes::enroll(&world, &backend, "anna", 2).await;
+    let (approved, _) = backend.create("anna", "attempt-1").await;
+    let (result, _) = backend.verify(&approved.challenge_id, &going.code(at(0))).await.expect("an answer");
+    assert_eq!(result, CodeResult::Accepted);
+    let (pending, _) = backend.create("anna", "attempt-2").await;
+    going.device.unenroll(1).await.expect("it goes");
+
+    refused(backend.redeem(&approved.challenge_id, "anna", "attempt-1").await, ErrorReason::ApprovalExpired);
+    // Neither where it was asked before nor in a login that comes after. Successive calls go to all servers.
+    for code in [going.code(at(0)), going.code(at(30))] {
+        for _ in &world.apps {
+            let (result, _) = backend.verify(&pending.challenge_id, &code).await.expect("an answer");
+            assert_eq!(result, CodeResult::Wrong);
+        }
+    }
+    let (result, _) = backend.verify(&pending.challenge_id, &kept.code(at(30))).await.expect("an answer");
+    assert_eq!(result, CodeResult::Accepted);
+    backend.redeem(&pending.challenge_id, "anna", "attempt-2").await.expect("the other device's");
+    let (later, _) = backend.create("anna", "attempt-3").await;
+    let (result, _) = backend.verify(&later.challenge_id, &going.code(at(30))).await.expect("an answer");
+    assert_eq!(result, CodeResult::Wrong);
+}
+
+#[tokio::test]
+async fn a_devices_codes_outlive_its_key() {
+    let world = World::start().await;
+    let backend = world.backend("Shop").await;
+    let phone = WithCodes::enroll(&world, &backend, "anna", 1).await;
+    // So that a code is something to be tried to the end.
+    WithCodes::enroll(&world, &backend, "anna", 3).await;
+    let (approved, _) = backend.create("anna", "attempt-1").await;
+    let (result, _) = backend.verify(&approved.challenge_id, &phone.code(at(0))).await.expect("an answer");
+    assert_eq!(result, CodeResult::Accepted);
+    let (pending, _) = backend.create("anna", "attempt-2").await;
+    let renewed = phone.device.with_key(2);
+    phone.device.hand_over(1, &renewed).await.expect("it is changed");
+
+    backend.redeem(&approved.challenge_id, "anna", "attempt-1").await.expect("it is the same device");
+    let (result, _) = backend.verify(&pending.challenge_id, &phone.code(at(0))).await.expect("an answer");
+    assert_eq!(result, CodeResult::AlreadyUsed, "the change of key gives no code back");
+    let (result, _) = backend.verify(&pending.challenge_id, &phone.code(at(30))).await.expect("an answer");
+    assert_eq!(result, CodeResult::Accepted);
+    backend.redeem(&pending.challenge_id, "anna", "attempt-2").await.expect("it is the same device");
+
+    // And end with the device, whatever key it has.
+    let (last, _) = backend.create("anna", "attempt-3").await;
+    backend.revoke("anna", &renewed.device_id).await.expect("it is Anna's");
+    world.clock.set(at(60));
+    let (result, _) = backend.verify(&last.challenge_id, &phone.code(at(60))).await.expect("an answer");
+    assert_eq!(result, CodeResult::Wrong);
+}
