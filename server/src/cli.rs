@@ -7,6 +7,7 @@
 
 mod app;
 mod backup;
+mod data;
 mod doctor;
 pub(crate) mod log;
 mod push;

@@ -8,9 +8,7 @@ use crate::{
     clock::SharedClock,
     keyring::{Keyring, KeyringError},
     random::SharedRandom,
-    store::sqlite::{
-        DataDirectory, DirectoryError, DirectoryLock, Occupants, OpenError, Options, SqliteStore,
-    },
+    store::sqlite::{DataDirectory, DirectoryError, DirectoryLock, OpenError, Options, SqliteStore},
 };
 
 /// An opened data directory.
@@ -99,9 +97,9 @@ impl Foundation {
         }
     }
 
-    /// Which servers run on the directory, this process aside as long as it holds no lock.
-    pub fn occupants(&self) -> Result<Occupants, FoundationError> {
-        Ok(self.directory.occupants()?)
+    /// The directory itself: which servers run on it can be looked up at any time.
+    pub fn directory(&self) -> &DataDirectory {
+        &self.directory
     }
 
     /// Lets other servers in that share the directory, now that the keys are made.

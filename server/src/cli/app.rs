@@ -9,12 +9,14 @@ use countersign_domain::policy::Policy;
 use secrecy::ExposeSecret as _;
 use serde_json::json;
 
-use super::{CommandResult, ConfigArgs};
+use super::{
+    CommandResult, ConfigArgs,
+    data::{open, open_named, open_or_make},
+};
 use crate::{
     applications::{self, NewApplication},
     clock::SystemClock,
-    config::ServerConfig,
-    foundation::{Foundation, Opener},
+    foundation::Foundation,
     random::SystemRandom,
     store::{Applications as _, applications::Application},
 };
@@ -75,8 +77,6 @@ pub(super) struct List {
 /// Why a command about applications was refused.
 #[derive(Debug, thiserror::Error)]
 enum AppError {
-    #[error("there is no application of this name; `countersign app list` shows them")]
-    NoSuchName,
     #[error("{0:?} is not of the form KEY=VALUE, such as match_code_digits=4")]
     NotASetting(String),
     #[error("the policy was changed by somebody else at the same moment; run the command again")]
@@ -96,7 +96,7 @@ impl App {
 
 impl Create {
     async fn run(self) -> CommandResult {
-        let foundation = open(self.config)?;
+        let foundation = open_or_make(&self.config.load(None)?.server)?;
         let created = applications::create(&foundation, self.name, &SystemClock, Arc::new(SystemRandom));
         let NewApplication { application, api_key } = created.await?;
         if self.json {
@@ -118,8 +118,8 @@ impl Create {
 
 impl Set {
     async fn run(self) -> CommandResult {
-        let foundation = open(self.config)?;
-        let Application { name, policy: old, .. } = named(&foundation, &self.name).await?;
+        let (foundation, application) = open_named(self.config, &self.name).await?;
+        let Application { name, policy: old, .. } = application;
         let mut new = old.clone();
         for setting in self.settings {
             match setting.split_once('=') {
@@ -152,26 +152,6 @@ impl List {
         }
         Ok(ExitCode::SUCCESS)
     }
-}
-
-/// The application of this name.
-pub(super) async fn named(
-    foundation: &Foundation,
-    name: &str,
-) -> Result<Application, Box<dyn std::error::Error>> {
-    let applications = foundation.store.list().await?;
-    let application = applications.into_iter().find(|application| application.name == name);
-    Ok(application.ok_or(AppError::NoSuchName)?)
-}
-
-pub(super) fn open(config: ConfigArgs) -> Result<Foundation, Box<dyn std::error::Error>> {
-    open_data(&config.load(None)?.server)
-}
-
-/// The data directory, beside the servers that run on it.
-pub(super) fn open_data(server: &ServerConfig) -> Result<Foundation, Box<dyn std::error::Error>> {
-    let (clock, random) = (Arc::new(SystemClock), Arc::new(SystemRandom));
-    Ok(Foundation::open(&server.data_dir, &server.master_key_file, Opener::CommandLine, clock, random)?)
 }
 
 fn as_json(application: &Application) -> serde_json::Value {

@@ -6,11 +6,11 @@ use clap::{Args, Subcommand};
 use countersign_domain::id::DeviceId;
 use countersign_proto::{common::PushState, statement::push_target::Target};
 
-use super::{CommandResult, ConfigArgs};
+use super::{CommandResult, ConfigArgs, data::open_of};
 use crate::{
     clock::{Clock as _, SharedClock, SystemClock},
     config::Config,
-    foundation::{Foundation, Opener},
+    foundation::Foundation,
     ids::Ids,
     push::{
         Outcome, WakeUp, advice::advice, configured, configured::InvalidPushConfig, dispatch::Channels,
@@ -47,7 +47,7 @@ pub(super) struct Test {
 enum NotSent {
     #[error("{0:?} is no device's id: it must be of the form dev_01234567-89ab-8def-8123-456789abcdef")]
     NotAnId(String),
-    #[error("there is no device {0}; GetUser tells those of a user")]
+    #[error("there is no device {0}; `countersign user show` has those of a user")]
     NoSuchDevice(DeviceId),
     #[error("the device {0} was revoked: it is woken no more")]
     Revoked(DeviceId),
@@ -76,13 +76,7 @@ impl Test {
         let id: DeviceId = self.device.parse().map_err(|_| NotSent::NotAnId(self.device))?;
         let Config { server, apns, fcm, .. } = self.config.load(None)?;
         let clock: SharedClock = Arc::new(SystemClock);
-        let foundation = Foundation::open(
-            &server.data_dir,
-            &server.master_key_file,
-            Opener::CommandLine,
-            Arc::clone(&clock),
-            Arc::new(SystemRandom),
-        )?;
+        let foundation = open_of(&server)?;
         let device = foundation.store.by_id(id).await?.ok_or(NotSent::NoSuchDevice(id))?;
         let target = target_of(&device)?;
         let tokens = SealedProviderTokens::of(&foundation);

@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 use countersign_domain::UnixTime;
 use serde_json::json;
 
-use super::{CommandResult, ConfigArgs, app::open};
+use super::{CommandResult, ConfigArgs, data::open};
 use crate::{
     clock::{Clock as _, SystemClock},
     random::SystemRandom,

@@ -10,11 +10,11 @@ use serde_json::json;
 
 use super::{
     CommandResult, ConfigArgs,
-    app::{named, open_data},
+    data::{named, open_of},
 };
 use crate::{
     clock::SystemClock,
-    operator::{Operator, Unreached},
+    operator::{Operator, Unlocked, Unreached},
     random::SystemRandom,
     store::applications::Application,
 };
@@ -105,7 +105,7 @@ impl User {
 impl Who {
     async fn open(self) -> Result<(Operator, Application, String), Box<dyn std::error::Error>> {
         let config = self.config.load(None)?;
-        let foundation = open_data(&config.server)?;
+        let foundation = open_of(&config.server)?;
         let application = named(&foundation, &self.application).await?;
         let (clock, random) = (Arc::new(SystemClock), Arc::new(SystemRandom));
         let operator = Operator::open(&foundation, config.redis, clock, random).await?;
@@ -167,8 +167,8 @@ impl Unlock {
     async fn run(self) -> CommandResult {
         let (operator, application, user_id) = self.who.open().await?;
         match operator.unlock(&application, &user_id).await? {
-            Ok(_) => {
-                println!("{}: codes and pushes of {user_id} go through again", application.name);
+            Ok(stood) => {
+                println!("{}: {}", application.name, lifted(stood, &user_id));
                 Ok(ExitCode::SUCCESS)
             }
             Err(unreached) => {
@@ -186,6 +186,16 @@ impl AllowEnrollment {
         println!("{}: {user_id} may begin one enrolment without an approval until {until}", application.name);
         Ok(ExitCode::SUCCESS)
     }
+}
+
+fn lifted(stood: Unlocked, user_id: &str) -> String {
+    let what = match (stood.codes, stood.pushes) {
+        (true, true) => "codes and pushes",
+        (true, false) => "codes",
+        (false, true) => "pushes",
+        (false, false) => return format!("nothing stood in the way of codes and pushes of {user_id}"),
+    };
+    format!("{what} of {user_id} go through again")
 }
 
 fn left(user: &login::User) -> String {

@@ -35,10 +35,26 @@ fn assert_is(value: &str, prefix: &str, chars: usize, alphabet: &str) {
 #[tokio::test]
 async fn the_first_command_makes_the_data_directory_and_a_server_finds_the_application() {
     let place = Place::new("");
-    assert_eq!(
-        place.run_configured(&["app", "list"]).await.succeeded(),
-        "No application yet: `countersign app create NAME` makes one.\n"
-    );
+    // By a wrong configuration nothing is made, and nobody is told that there is nobody.
+    let device = "dev_01234567-89ab-8def-8123-456789abcdef";
+    let commands: [&[&str]; 8] = [
+        &["app", "list"],
+        &["app", "set", "Shop", "match_code_digits=4"],
+        &["app", "key", "add", "Shop"],
+        &["user", "show", "Shop", "anna"],
+        &["user", "unlock", "Shop", "anna"],
+        &["server-key", "list"],
+        &["server-key", "rotate"],
+        &["push", "test", device],
+    ];
+    for command in commands {
+        let reason = place.run_configured(command).await.failed();
+        assert!(
+            reason.starts_with("there is no database data/countersign.sqlite: set server.data_dir"),
+            "{reason}"
+        );
+        assert!(!place.path("data").exists(), "{command:?}");
+    }
     let printed = place.run_configured(&["app", "create", "Shop"]).await.succeeded();
     let lines: Vec<_> = printed.lines().collect();
     let [id, "name            Shop", key, "Keep the key now: it is shown only this once."] = lines[..] else {
@@ -210,6 +226,8 @@ async fn a_bad_setting_says_what_is_allowed_and_changes_nothing() {
 #[tokio::test]
 async fn applications_are_listed_in_both_forms() {
     let place = Place::new("");
+    // A first start makes the data directory.
+    place.serve().await.stop().await;
     assert_eq!(listed(&place).await, Vec::<Value>::new());
     let mut ids = Vec::new();
     for name in ["Shop", "Bank"] {

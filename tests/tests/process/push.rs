@@ -199,7 +199,10 @@ async fn without_a_device_or_a_target_nothing_is_sent_and_the_reason_told() {
     let other = scene.device_id().replace("dev_", "dev_0");
     assert!(test(&other).await.contains("is no device's id"));
     let nobody = "dev_01234567-89ab-8def-8123-456789abcdef";
-    assert_eq!(test(nobody).await, format!("there is no device {nobody}; GetUser tells those of a user"));
+    assert_eq!(
+        test(nobody).await,
+        format!("there is no device {nobody}; `countersign user show` has those of a user")
+    );
     let id = scene.device_id();
     assert!(test(&id).await.starts_with(&format!("the device {id} has told no push target")));
 

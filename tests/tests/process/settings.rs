@@ -149,7 +149,7 @@ async fn a_database_of_another_program_or_version_is_left_alone() {
     drop(connection);
 
     let place = Place::new("");
-    place.run_configured(&["app", "list"]).await.succeeded();
+    place.run_configured(&["app", "create", "Shop"]).await.succeeded();
     let path = place.database();
     let connection = Connection::open(&path).expect("a database");
     connection.pragma_update(None, "user_version", 99).expect("it is written");

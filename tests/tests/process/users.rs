@@ -1,5 +1,14 @@
 //! `countersign user`: beside an embedded server, beside servers on Redis, and when Redis is away.
 
+use std::sync::Arc;
+
+use countersign::{
+    clock::{SharedClock, SystemClock},
+    foundation::{Foundation, Opener},
+    operator::Operator,
+    random::{SharedRandom, SystemRandom},
+    store::Applications as _,
+};
 use countersign_agent::Denial;
 use countersign_proto::login::Wakeup;
 use countersign_test_peers::redis_or_skip;
@@ -50,7 +59,9 @@ async fn whose_pushes_are_blocked_is_shown_and_unlocked() {
     );
 
     let unlocked = place.run_configured(&["user", "unlock", "Shop", "anna"]).await.succeeded();
-    assert_eq!(unlocked, "Shop: codes and pushes of anna go through again\n");
+    assert_eq!(unlocked, "Shop: pushes of anna go through again\n");
+    let again = place.run_configured(&["user", "unlock", "Shop", "anna"]).await.succeeded();
+    assert_eq!(again, "Shop: nothing stood in the way of codes and pushes of anna\n");
     let shown = place.run_configured(&["user", "show", "Shop", "anna"]).await.succeeded();
     assert!(!shown.contains("BLOCKED since"), "{shown}");
     let (next, _) = backend.create("anna", "attempt-3").await.expect("it is created");
@@ -105,6 +116,54 @@ async fn a_user_is_shown_in_words_and_as_json_and_a_lost_phone_is_revoked_at_onc
     assert_eq!(place.run_configured(&revoke).await.succeeded(), said, "again, the same answer");
     let reason = place.run_configured(&["user", "revoke", "Shop", "bob", id]).await.failed();
     assert_eq!(reason, "the user has no such factor");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_user_whom_nobody_knows_is_neither_unlocked_nor_permitted_anything() {
+    let place = Place::new("");
+    let server = place.serve().await;
+    let backend = Application::create(&place, "Shop").await.connect(server.address).await;
+    let look = "`countersign user show \"Shop\" \"ana\"` has all that is known, and an id counts as the backend spells it";
+    for (command, consequence) in
+        [("unlock", "there is nothing to unlock"), ("allow-enrollment", "a first factor needs no permission")]
+    {
+        let reason = place.run_configured(&["user", command, "Shop", "ana"]).await.failed();
+        let nobody = "Shop knows no user \"ana\" who has or had a factor";
+        assert_eq!(reason, format!("{nobody}: {consequence}; {look}"));
+    }
+    // As it says: the first factor needs none. And who had one is permitted another.
+    let anna = backend.enroll("anna").await.expect("it is enrolled");
+    backend.revoke("anna", anna.account.device_id()).await.expect("it is Anna's");
+    backend.start_enrollment("anna").await.expect_err("not by a password alone");
+    allow_another(&place).await;
+    backend.enroll("anna").await.expect("it is permitted");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_server_that_starts_while_a_factor_is_revoked_takes_no_answer_of_it() {
+    let place = Place::new("");
+    let server = place.serve().await;
+    let address = server.address.to_string();
+    let backend = Application::create(&place, "Shop").await.connect(server.address).await;
+    let lost = backend.enroll("anna").await.expect("it is enrolled");
+    let (challenge, match_code) = backend.create("anna", "attempt-1").await.expect("it is created");
+    server.stop().await;
+    // The command has begun, and seen that no server runs.
+    let (clock, random): (SharedClock, SharedRandom) = (Arc::new(SystemClock), Arc::new(SystemRandom));
+    let (data, key) = (place.path("data"), place.path("data/master.key"));
+    let foundation =
+        Foundation::open(&data, &key, Opener::CommandLine, Arc::clone(&clock), Arc::clone(&random))
+            .expect("it opens");
+    let operator = Operator::open(&foundation, None, clock, random).await.expect("it opens");
+    let application = foundation.store.list().await.expect("an answer").remove(0);
+    // It starts, and finds nothing that would be due.
+    let server = place.serve_with(&["--listen", &address]).await;
+    let revoked =
+        operator.revoke(&application, "anna", lost.account.device_id()).await.expect("it is Anna's");
+    assert_eq!(revoked.in_force, Ok(()));
+    lost.reconnected().approve(&challenge.challenge_id, &match_code).await.expect_err("it was revoked");
     server.stop().await;
 }
 

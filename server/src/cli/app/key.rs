@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 use secrecy::ExposeSecret as _;
 use serde_json::json;
 
-use super::{CommandResult, ConfigArgs, named, open};
+use super::{CommandResult, ConfigArgs, open_named};
 use crate::{api_key::ApiKey, applications, random::SystemRandom, store::Applications as _};
 
 /// Commands about API keys.
@@ -79,8 +79,7 @@ impl Key {
 
 impl Add {
     async fn run(self) -> CommandResult {
-        let foundation = open(self.config)?;
-        let application = named(&foundation, &self.name).await?;
+        let (foundation, application) = open_named(self.config, &self.name).await?;
         let key = applications::add_key(&foundation, &application, Arc::new(SystemRandom)).await?;
         let revealed = key.reveal();
         if self.json {
@@ -102,8 +101,7 @@ impl Add {
 
 impl List {
     async fn run(self) -> CommandResult {
-        let foundation = open(self.config)?;
-        let application = named(&foundation, &self.name).await?;
+        let (foundation, application) = open_named(self.config, &self.name).await?;
         let ids = foundation.store.key_ids(application.id).await?;
         if self.json {
             println!("{}", json!(ids));
@@ -120,8 +118,7 @@ impl List {
 
 impl Revoke {
     async fn run(self) -> CommandResult {
-        let foundation = open(self.config)?;
-        let application = named(&foundation, &self.name).await?;
+        let (foundation, application) = open_named(self.config, &self.name).await?;
         // A key that leaked is at hand as a whole. It counts for nothing once this is done.
         let id = self.key.parse::<ApiKey>().map_or(self.key, |key| key.id().to_owned());
         // Servers look the key up at each call, so whoever comes after the commit is refused.
