@@ -15,6 +15,14 @@ compiles_c() {
   printf '#include <stdio.h>\n' | cc -E -
 }
 
+has_sftp_server() {
+  local path
+  for path in /usr/lib/openssh /usr/lib/ssh /usr/libexec/openssh /usr/libexec; do
+    [[ ! -x $path/sftp-server ]] || return 0
+  done
+  return 1
+}
+
 want_what_the_tests_need() {
   want 'gcc libc6-dev' compiles_c
   want openssl openssl version
@@ -28,6 +36,9 @@ want_what_the_tests_need() {
   # The loss of power is tested on disk images, where the tests run as root.
   want mount mount --version
   want e2fsprogs mkfs.ext4 -V
+  # What `doctor` says of a network file system is tested on one.
+  want sshfs sshfs --version
+  want openssh-sftp-server has_sftp_server
   want 'python3 python3-venv' python3 -c 'import ensurepip, venv'
   want ca-certificates test -s /etc/ssl/certs/ca-certificates.crt
 }

@@ -7,6 +7,7 @@ mod certificate;
 mod clock;
 mod data_directory;
 mod database;
+mod file_system;
 mod keys;
 mod push;
 mod redis;
@@ -90,12 +91,25 @@ pub async fn examine(installation: &Installation) -> Vec<Checked> {
     .into()
 }
 
+/// A number and what is counted, such as `1 problem` or `2 problems`.
+pub(crate) fn counted(number: u64, what: &str) -> String {
+    if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
+}
+
 /// What there is to say of a configuration that no server starts with.
 pub fn of_config(error: &ConfigError) -> Vec<Checked> {
+    let fix = match error {
+        ConfigError::File { .. } => {
+            "give --config the file that the servers have, and run this as the server's user (`sudo -u countersign ...`)"
+        }
+        ConfigError::Syntax { .. } | ConfigError::Unknown { .. } | ConfigError::Value { .. } => {
+            "set what is named there to what is allowed; `countersign config` prints every setting with what it is for"
+        }
+    };
     let finding = Finding::problem(
         error.to_string(),
         "no server starts with this configuration, and nothing else can be checked without it",
-        "set what is named there to what is allowed; `countersign config` prints every setting with what it is for",
+        fix,
     );
     vec![Checked { check: "settings", findings: vec![finding] }]
 }

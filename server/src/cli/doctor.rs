@@ -8,7 +8,7 @@ use serde_json::json;
 use super::{CommandResult, ConfigArgs};
 use crate::{
     clock::SystemClock,
-    doctor::{self, Checked, Finding, Installation, Severity},
+    doctor::{self, Checked, Finding, Installation, Severity, counted},
     random::SystemRandom,
 };
 
@@ -46,8 +46,11 @@ impl Doctor {
             for checked in &checks {
                 print(checked);
             }
-            let count = |severity| findings().filter(|finding| finding.severity == severity).count();
-            println!("{} problems, {} warnings", count(Severity::Problem), count(Severity::Warning));
+            let count = |severity| {
+                let found = findings().filter(|finding| finding.severity == severity).count();
+                counted(found.try_into().unwrap_or(u64::MAX), name(severity))
+            };
+            println!("{}, {}", count(Severity::Problem), count(Severity::Warning));
         }
         Ok(if is_healthy { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }

@@ -8,7 +8,7 @@ use rustls::{client::verify_server_name, server::ParsedCertificate};
 use rustls_pki_types::ServerName;
 use x509_parser::parse_x509_certificate;
 
-use super::{Finding, Installation};
+use super::{Finding, Installation, counted};
 use crate::config::{Certificate, TlsConfig};
 
 /// Who renews by ACME does so 30 days before the end: with less left it has failed.
@@ -43,8 +43,8 @@ fn validity(certificate: &Certificate, now: UnixTime) -> Vec<Finding> {
             let left = until.since(now);
             let what = || {
                 format!(
-                    "{which} in tls.certificate_file ends in {} days, at {until}",
-                    left.as_secs() / 86_400
+                    "{which} in tls.certificate_file ends in {}, at {until}",
+                    counted(left.as_secs() / 86_400, "day")
                 )
             };
             (left < RENEWAL_FAILED).then(|| Finding::warning(what(), why, RENEW))

@@ -1,14 +1,15 @@
-//! The data directory: whose it is, who may read it, on what it lies.
+//! The data directory: whose it is, who may read it, how much room it has, who runs on it.
 
 use std::{
     fs::{self, Metadata},
+    io,
     os::unix::fs::{MetadataExt as _, PermissionsExt as _},
     path::Path,
 };
 
-use rustix::fs::{statfs, statvfs};
+use rustix::fs::statvfs;
 
-use super::{Finding, Installation};
+use super::{Finding, Installation, file_system};
 use crate::store::sqlite::{DataDirectory, Occupants};
 
 /// Less room than this will soon be none.
@@ -22,23 +23,31 @@ const FILES: [&str; 5] =
 
 pub(super) fn check(installation: &Installation) -> Vec<Finding> {
     let path = &installation.config.server.data_dir;
-    match fs::metadata(path) {
-        Ok(metadata) if metadata.is_dir() => {
+    let read = fs::metadata(path).and_then(|metadata| {
+        // Whether this user may look into it shows only when it is done.
+        fs::read_dir(path)?;
+        Ok(metadata)
+    });
+    match read {
+        Ok(metadata) => {
             let mut findings: Vec<_> = exposed(path, &metadata).into_iter().collect();
             findings.extend(others_files(path, &metadata));
-            findings.extend(file_system(path));
+            findings.extend(file_system::check(path));
             findings.extend(room(path));
             findings.extend(occupants(installation, path));
             findings
         }
-        found => {
-            let reason =
-                found.err().map_or_else(|| "it is no directory".to_owned(), |error| error.to_string());
+        Err(error) => {
+            let fix = if error.kind() == io::ErrorKind::PermissionDenied {
+                "run this as the server's user (`sudo -u countersign ...`)"
+            } else {
+                "set server.data_dir (or --data-dir) to where it is, or restore it from a backup; before a first start \
+                 there is none"
+            };
             vec![Finding::problem(
-                format!("the data directory {} cannot be read: {reason}", path.display()),
+                format!("the data directory {} cannot be read: {error}", path.display()),
                 "it holds applications, devices and keys; a server that starts without it starts anew",
-                "set server.data_dir (or --data-dir) to where it is, run this as the server's user, or restore it \
-                 from a backup; before a first start there is none",
+                fix,
             )]
         }
     }
@@ -89,47 +98,6 @@ fn room(path: &Path) -> Option<Finding> {
     }
 }
 
-/// What a file system is to a database.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    Local,
-    Network(&'static str),
-    Memory(&'static str),
-}
-
-/// By the numbers of statfs(2).
-fn kind(number: u32) -> Kind {
-    match number {
-        0x6969 => Kind::Network("NFS"),
-        0x517b => Kind::Network("SMB"),
-        0xff53_4d42 | 0xfe53_4d42 => Kind::Network("CIFS"),
-        0x0102_1997 => Kind::Network("9p"),
-        0x00c3_6400 => Kind::Network("Ceph"),
-        0x0102_1994 => Kind::Memory("tmpfs"),
-        0x8584_58f6 => Kind::Memory("ramfs"),
-        _ => Kind::Local,
-    }
-}
-
-fn file_system(path: &Path) -> Option<Finding> {
-    // The numbers have 32 bits; the field is wider on some machines.
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the numbers have 32 bits")]
-    let number = statfs(path).ok()?.f_type as u32;
-    match kind(number) {
-        Kind::Local => None,
-        Kind::Network(name) => Some(Finding::problem(
-            format!("the data directory {} lies on a network file system ({name})", path.display()),
-            "SQLite's log needs the memory of one machine and locks that hold: the database can be damaged",
-            "move it to a local disk and set server.data_dir",
-        )),
-        Kind::Memory(name) => Some(Finding::problem(
-            format!("the data directory {} lies in memory ({name})", path.display()),
-            "every application, device and key is gone when this machine restarts",
-            "move it to a local disk and set server.data_dir",
-        )),
-    }
-}
-
 fn occupants(installation: &Installation, path: &Path) -> Option<Finding> {
     let found = DataDirectory::at(path).occupants().ok()?;
     let why = "what this command says of challenges and Redis is not what the running server has, and commands such \
@@ -147,25 +115,5 @@ fn occupants(installation: &Installation, path: &Path) -> Option<Finding> {
             "give this command the server's configuration, or restart the server with this one",
         )),
         _ => None,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn file_systems_are_told_by_their_numbers() {
-        // As /usr/include/linux/magic.h has them.
-        for (number, expected) in [
-            (0xef53, Kind::Local),
-            (0x5846_5342, Kind::Local),
-            (0x9123_683e, Kind::Local),
-            (0x6969, Kind::Network("NFS")),
-            (0xff53_4d42, Kind::Network("CIFS")),
-            (0x0102_1994, Kind::Memory("tmpfs")),
-        ] {
-            assert_eq!(kind(number), expected, "{number:x}");
-        }
     }
 }

@@ -1,5 +1,7 @@
 //! The database: that it is whole, ours, and of a layout that this version knows.
 
+use std::fs;
+
 use super::{Finding, Installation};
 use crate::store::sqlite::{Contents, DataDirectory, Inspection};
 
@@ -9,7 +11,7 @@ const RESTORE: &str =
 pub(super) fn check(installation: &Installation) -> Vec<Finding> {
     let data_dir = &installation.config.server.data_dir;
     let database = DataDirectory::at(data_dir).database();
-    if !data_dir.is_dir() {
+    if fs::read_dir(data_dir).is_err() {
         // The directory's check has said so.
         return Vec::new();
     }

@@ -4,7 +4,7 @@ use std::{fs, os::unix::fs::MetadataExt as _, sync::Arc, time::Duration};
 
 use countersign_domain::UnixTime;
 
-use super::{Finding, Installation};
+use super::{Finding, Installation, counted};
 use crate::{
     ids,
     keyring::{Keyring, KeyringError},
@@ -110,9 +110,9 @@ fn validity(keys: &[ServerKeyInfo], now: UnixTime) -> Option<Finding> {
     (left < OVERDUE).then(|| {
         Finding::warning(
             format!(
-                "the last server key, version {}, ends in {} days, at {}",
+                "the last server key, version {}, ends in {}, at {}",
                 last.version,
-                left.as_secs() / 86_400,
+                counted(left.as_secs() / 86_400, "day"),
                 last.not_after
             ),
             "a server makes the next one 90 days before: none has run for weeks, or it fails to",

@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use countersign_domain::UnixTime;
 use countersign_proto::statement::push_target::Target;
 
-use super::{Finding, Installation};
+use super::{Finding, Installation, counted};
 use crate::{
     push::{
         apns::{ProviderAnswer, reach},
@@ -67,7 +67,7 @@ fn unserved(installation: &Installation) -> Vec<Finding> {
     let database = DataDirectory::at(&installation.config.server.data_dir).database();
     let targets = Inspection::open(&database).and_then(|database| database.push_targets());
     let topics = installation.config.apns.as_ref().map(|apns| apns.topics.as_slice()).unwrap_or_default();
-    let mut unserved: BTreeMap<String, usize> = BTreeMap::new();
+    let mut unserved: BTreeMap<String, u64> = BTreeMap::new();
     // What cannot be read, the database's check has told.
     for target in targets.unwrap_or_default() {
         match target.target {
@@ -80,19 +80,25 @@ fn unserved(installation: &Installation) -> Vec<Finding> {
     }
     let of_fcm = (by_fcm > 0).then(|| {
         Finding::warning(
-            format!("{by_fcm} devices are to be woken through FCM, which is not configured"),
+            format!("{} to be woken through FCM, which is not configured", devices_are(by_fcm)),
             "their pushes fail",
             "set fcm.service_account_file, and restart the server",
         )
     });
-    let finding = |(topic, devices): (String, usize)| {
+    let finding = |(topic, devices): (String, u64)| {
         Finding::warning(
             format!(
-                "{devices} devices are to be woken under the APNs topic {topic}, which is not configured"
+                "{} to be woken under the APNs topic {topic}, which is not configured",
+                devices_are(devices)
             ),
             "their pushes fail",
             format!("add {topic:?} to apns.topics, with a key of its team, and restart the server"),
         )
     };
     unserved.into_iter().map(finding).chain(of_fcm).collect()
+}
+
+fn devices_are(number: u64) -> String {
+    let verb = if number == 1 { "is" } else { "are" };
+    format!("{} {verb}", counted(number, "device"))
 }

@@ -32,6 +32,9 @@ use crate::{
     program::{Ended, Place},
 };
 
+/// What a finding about room says.
+const ROOM: &str = " MiB are free where ";
+
 /// A data directory with a database, and a configuration with absolute paths, so that a check may run anywhere.
 struct Patient {
     place: Place,
@@ -68,8 +71,14 @@ impl Patient {
         self.findings_at(SystemClock.now()).await
     }
 
-    /// What is found by a clock that stands at `now`.
+    /// What is found by a clock that stands at `now`. Whether this machine has room is not for a test to say.
     async fn findings_at(&self, now: UnixTime) -> Vec<(&'static str, Finding)> {
+        let mut findings = self.all_findings_at(now).await;
+        findings.retain(|(_, finding)| !finding.what.contains(ROOM));
+        findings
+    }
+
+    async fn all_findings_at(&self, now: UnixTime) -> Vec<(&'static str, Finding)> {
         let file = self.place.path("countersign.toml");
         let checks = match config::load(Some(&file), [], Overrides::default()) {
             Ok(config) => {
@@ -81,8 +90,7 @@ impl Patient {
         let each = checks
             .into_iter()
             .flat_map(|checked| checked.findings.into_iter().map(move |finding| (checked.check, finding)));
-        // Whether this machine has room is not for a test to say.
-        each.filter(|(_, finding)| !finding.what.contains(" MiB are free where ")).collect()
+        each.collect()
     }
 
     /// The one finding, which is of this check and severity and says this; its fix says that.
@@ -162,10 +170,10 @@ async fn the_command_tells_in_words_and_json_and_by_its_exit_status() {
     let variable = patient.path("data/master.key");
     let warned = patient.place.run_in(&[("COUNTERSIGN_SERVER_MASTER_KEY_FILE", &variable)], &beside).await;
     let warned: Value = serde_json::from_str(&warned.succeeded()).expect("JSON");
-    assert_eq!(
-        (&warned["healthy"], &warned["checks"][0]["findings"][0]["severity"]),
-        (&true.into(), &"warning".into())
-    );
+    let finding = &warned["checks"][0]["findings"][0];
+    assert_eq!((&warned["healthy"], &finding["severity"]), (&true.into(), &"warning".into()));
+    assert_eq!(finding["what"], format!("the master key {variable} lies in the data directory"));
+    assert!(finding["fix"].as_str().is_some_and(|fix| fix.starts_with("move it while no server runs")));
     fs::remove_file(&key).expect("it is there");
     let Ended { status, stdout, stderr } = patient.place.run_configured(&["doctor"]).await;
     assert_eq!((status.code(), stderr.as_str()), (Some(1), ""));
@@ -175,5 +183,5 @@ async fn the_command_tells_in_words_and_json_and_by_its_exit_status() {
         stdout.contains("\n         why: ") && stdout.contains("\n         fix: put the file back"),
         "{stdout}"
     );
-    assert!(stdout.trim_end().ends_with("warnings") && stdout.contains("\n1 problems, "), "{stdout}");
+    assert!(stdout.ends_with("\n1 problem, 0 warnings\n"), "{stdout}");
 }

@@ -3,7 +3,9 @@
 use std::{
     ffi::OsStr,
     fs,
+    io::Write as _,
     net::SocketAddr,
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     process::{ExitStatus, Stdio},
     time::Duration,
@@ -65,13 +67,14 @@ impl Place {
     }
 
     /// Runs a command that ends by itself, in this directory.
-    pub(crate) async fn run(&self, arguments: &[&str]) -> Ended {
+    pub(crate) async fn run(&self, arguments: &[impl AsRef<OsStr>]) -> Ended {
         ended(&mut program(self.0.path(), PROGRAM, arguments)).await
     }
 
     /// Runs a command about applications or a server with this directory's configuration.
-    pub(crate) async fn run_configured(&self, arguments: &[&str]) -> Ended {
-        self.run(&[arguments, &["--config", "countersign.toml"]].concat()).await
+    pub(crate) async fn run_configured(&self, arguments: &[impl AsRef<OsStr>]) -> Ended {
+        let configured = ["--config", "countersign.toml"].map(OsStr::new);
+        self.run(&arguments.iter().map(AsRef::as_ref).chain(configured).collect::<Vec<_>>()).await
     }
 
     /// [`Self::run_configured`] with these environment variables.
@@ -79,6 +82,29 @@ impl Place {
         let arguments = [arguments, &["--config", "countersign.toml"]].concat();
         let mut command = program(self.0.path(), PROGRAM, &arguments);
         ended(command.envs(environment.iter().copied())).await
+    }
+
+    /// [`Self::run`] as a user who owns nothing. None where this user cannot become another one: this has then said so.
+    /// With a non-empty `CI` in the environment it panics instead.
+    pub(crate) async fn run_as_nobody(&self, arguments: &[&str]) -> Option<Ended> {
+        if fs::metadata("/proc/self").expect("it is there").uid() != 0 {
+            let message = "not root, so what another user is told is NOT tested\n";
+            std::io::stderr().write_all(message.as_bytes()).expect("standard error");
+            assert!(std::env::var_os("CI").is_none_or(|ci| ci.is_empty()), "{message}");
+            return None;
+        }
+        let mut command = Command::new("setpriv");
+        command
+            .args(["--reuid=65534", "--regid=65534", "--clear-groups", "--"])
+            .arg(self.reachable_program());
+        Some(ended(command.args(arguments).current_dir(self.0.path()).kill_on_drop(true)).await)
+    }
+
+    /// The program where everybody may run it: a build directory need not be such a place.
+    fn reachable_program(&self) -> PathBuf {
+        let copy = self.path("countersign");
+        fs::copy(PROGRAM, &copy).expect("it is copied");
+        copy
     }
 
     /// Starts the server, and waits until it says that it listens.
@@ -118,7 +144,11 @@ pub(crate) async fn ended(command: &mut Command) -> Ended {
 }
 
 /// `program` in this directory, in an environment that configures nothing.
-pub(crate) fn program(directory: &Path, program: impl AsRef<OsStr>, arguments: &[&str]) -> Command {
+pub(crate) fn program(
+    directory: &Path,
+    program: impl AsRef<OsStr>,
+    arguments: &[impl AsRef<OsStr>],
+) -> Command {
     let mut command = Command::new(program);
     for (variable, _) in std::env::vars_os() {
         if variable.to_string_lossy().starts_with("COUNTERSIGN_") {

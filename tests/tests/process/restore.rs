@@ -1,8 +1,12 @@
 //! A backup of a running server, restored elsewhere as docs/operations.md says; and what either half is worth alone.
 
 use std::{
+    ffi::OsStr,
     fs,
-    os::unix::fs::{DirBuilderExt as _, PermissionsExt as _},
+    os::unix::{
+        ffi::OsStrExt as _,
+        fs::{DirBuilderExt as _, PermissionsExt as _},
+    },
     path::Path,
 };
 
@@ -158,4 +162,27 @@ async fn a_backup_overwrites_nothing_and_is_made_of_a_database_only() {
     assert_eq!(fs::read(place.path("copy.sqlite")).expect("it is there"), b"something");
     let nowhere = place.run_configured(&["backup", "nowhere/copy.sqlite"]).await.failed();
     assert_eq!(nowhere, "nowhere/copy.sqlite cannot be written: No such file or directory (os error 2)");
+}
+
+#[tokio::test]
+async fn a_backup_lies_where_it_was_told_to_whatever_bytes_the_name_has() {
+    let place = Place::new("");
+    Application::create(&place, "Shop").await;
+    fs::create_dir(place.path("copies")).expect("it is ours");
+    let names: [&[u8]; 3] = [b"k\xf6nig.sqlite", b"file:a?mode=ro%41#.sqlite", b"..."];
+    for name in names {
+        let name = OsStr::from_bytes(name);
+        let to = Path::new("copies").join(name);
+        let ended = place.run_configured(&[OsStr::new("backup"), to.as_os_str()]).await;
+        assert!(ended.succeeded().starts_with("Backed up to copies/"));
+        let made = fs::read_dir(place.path("copies")).expect("it is there").map(|entry| entry.expect("one"));
+        let made: Vec<_> = made.map(|entry| entry.file_name()).collect();
+        assert_eq!(made, [name]);
+        let copy = place.path("copies").join(name);
+        fs::rename(&copy, place.path("copy.sqlite")).expect("it is ours");
+        let connection = rusqlite::Connection::open(place.path("copy.sqlite")).expect("it opens");
+        let count: u32 =
+            connection.query_row("SELECT count(*) FROM applications", [], |row| row.get(0)).expect("ours");
+        assert_eq!(count, 1);
+    }
 }

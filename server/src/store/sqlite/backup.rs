@@ -10,7 +10,7 @@ use std::{
 use rusqlite::{Connection, OpenFlags};
 
 use super::{
-    inspection::{Inspection, InspectionError},
+    inspection::{Inspection, InspectionError, uri_of},
     schema::Contents,
 };
 
@@ -70,13 +70,12 @@ pub fn back_up(from: &Path, to: &Path) -> Result<(), BackupError> {
 
 fn copy(from: &Path, to: &Path) -> Result<(), BackupError> {
     let io = |source| BackupError::Io { path: to.to_owned(), source };
-    let connection = Connection::open_with_flags(
-        from,
-        OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,
-    )?;
+    let flags =
+        OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(uri_of(from), flags)?;
     connection.busy_timeout(std::time::Duration::from_secs(5))?;
     // One read transaction: a copy of one moment, in which pages that are not in use any more are left out.
-    connection.execute("VACUUM INTO ?1", [to.to_string_lossy()])?;
+    connection.execute("VACUUM INTO ?1", [uri_of(to)])?;
     let faults = Inspection::open(to)?.faults()?;
     if !faults.is_empty() {
         return Err(BackupError::Damaged(faults.join("; ")));

@@ -33,7 +33,7 @@ impl Inspection {
         let flags =
             OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let mode = if index.exists() { "mode=ro" } else { "immutable=1" };
-        let uri = format!("file:{}?{mode}", escaped(path));
+        let uri = format!("{}?{mode}", uri_of(path));
         let open = || {
             let connection = Connection::open_with_flags(uri, flags)?;
             connection.busy_timeout(std::time::Duration::from_secs(5))?;
@@ -93,16 +93,17 @@ impl From<Failure> for InspectionError {
     }
 }
 
-/// A path as a part of a URI (<https://www.sqlite.org/uri.html>).
-fn escaped(path: &Path) -> String {
+/// A path as SQLite's URI of a file (<https://www.sqlite.org/uri.html>): any bytes, and none of them mean anything else.
+pub(super) fn uri_of(path: &Path) -> String {
     use std::{fmt::Write as _, os::unix::ffi::OsStrExt as _};
-    let mut escaped = String::new();
+    // With an empty authority, lest a path that begins with two slashes names one.
+    let mut uri = String::from(if path.is_absolute() { "file://" } else { "file:" });
     for &byte in path.as_os_str().as_bytes() {
         if byte.is_ascii_alphanumeric() || b"/-_.~".contains(&byte) {
-            escaped.push(char::from(byte));
+            uri.push(char::from(byte));
         } else {
-            write!(escaped, "%{byte:02X}").expect("a text takes it");
+            write!(uri, "%{byte:02X}").expect("a text takes it");
         }
     }
-    escaped
+    uri
 }

@@ -7,7 +7,7 @@ use countersign::{
     doctor::Severity::{Problem, Warning},
 };
 use countersign_proto::time::UnixTime;
-use rcgen::{CertificateParams, KeyPair, date_time_ymd};
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, date_time_ymd};
 
 use super::{Patient, assert_one};
 
@@ -54,6 +54,29 @@ async fn one_that_has_ended_ends_soon_or_has_not_begun_is_told() {
         "set this machine's clock",
     );
     assert!(SystemClock.now() < end, "this test is of its time");
+}
+
+#[tokio::test]
+async fn one_that_leads_to_the_root_is_told_as_well() {
+    let patient = Patient::new("").await;
+    let key = KeyPair::generate().expect("a key");
+    let mut above = CertificateParams::new(Vec::new()).expect("no name");
+    above.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    above.not_before = date_time_ymd(2025, 1, 1);
+    above.not_after = date_time_ymd(2026, 1, 1);
+    let issuer_key = KeyPair::generate().expect("a key");
+    let issuer = above.self_signed(&issuer_key).expect("a certificate");
+    let mut below = CertificateParams::new(vec!["login.example.org".to_owned()]).expect("a name");
+    below.not_before = date_time_ymd(2025, 1, 1);
+    below.not_after = date_time_ymd(2035, 1, 1);
+    let below = below.signed_by(&key, &Issuer::from_params(&above, &issuer_key)).expect("a certificate");
+    let chain = patient.write("tls.pem", below.pem() + &issuer.pem());
+    let key = patient.write("tls.key", key.serialize_pem());
+    patient.configure(&format!(
+        "public_url = \"https://login.example.org\"\n[tls]\ncertificate_file = {chain:?}\nprivate_key_file = {key:?}\n"
+    ));
+    let what = "a certificate that leads to its root in tls.certificate_file ended at 2026-01-01T00:00:00Z";
+    patient.one("certificate", Problem, what, "certbot renew").await;
 }
 
 #[tokio::test]

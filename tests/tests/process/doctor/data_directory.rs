@@ -1,17 +1,25 @@
-//! The data directory: missing, open to others, of another user, in memory, on a full disk, or another's.
+//! The data directory: missing, open to others, of another user, in memory, on another machine, on a full disk, or another's.
 
 use std::{
     fs,
     os::unix::fs::{PermissionsExt as _, chown},
+    path::Path,
 };
 
-use countersign::doctor::{
-    Finding,
-    Severity::{self, Problem, Warning},
+use countersign::{
+    clock::{Clock as _, SystemClock},
+    doctor::{
+        Finding,
+        Severity::{self, Problem, Warning},
+    },
 };
 use countersign_test_peers::{RedisServer, redis_or_skip};
 
-use super::{Patient, assert_one, mounted::Mounted};
+use super::{
+    Patient, ROOM, assert_one,
+    mounted::{Mounted, Remote},
+};
+use crate::program::{Ended, Place};
 
 #[tokio::test]
 async fn one_that_is_missing_or_open_to_others_is_told() {
@@ -26,7 +34,7 @@ async fn one_that_is_missing_or_open_to_others_is_told() {
         .await;
     assert!(!data.exists(), "it is not made");
     patient.place.write("data", "");
-    patient.one("data directory", Problem, "it is no directory", "server.data_dir").await;
+    patient.one("data directory", Problem, "cannot be read: Not a directory", "server.data_dir").await;
 }
 
 #[tokio::test]
@@ -48,35 +56,68 @@ async fn a_file_that_somebody_made_as_root_is_told() {
     patient.one("keys", Problem, &what, &format!("chown {owner} {}", key.display())).await;
 }
 
-/// What is found of a directory in a file system of so much room.
-async fn within(mebibytes: u32) -> Option<Vec<(&'static str, Finding)>> {
-    let mounted = Mounted::new_or_skip(mebibytes)?;
-    let patient = Patient::new("").await;
-    fs::remove_dir_all(patient.place.path("data")).expect("it is ours");
-    let data = mounted.path().join("data");
-    std::os::unix::fs::symlink(&data, patient.place.path("data")).expect("it is ours");
+/// What is found of a data directory in the directory `within`, its room aside; and of its room.
+async fn found(within: &Path) -> [Vec<(&'static str, Finding)>; 2] {
+    let data = within.join("data");
     fs::create_dir(&data).expect("there is room");
     fs::set_permissions(&data, fs::Permissions::from_mode(0o700)).expect("it is ours");
-    let file = patient.place.path("countersign.toml");
-    let config = countersign::config::load(Some(&file), [], countersign::config::Overrides::default());
-    let installation = countersign::doctor::Installation {
-        config: config.expect("a good configuration"),
-        clock: std::sync::Arc::new(countersign::clock::SystemClock),
-        random: std::sync::Arc::new(countersign::random::SystemRandom),
-    };
-    let checks = countersign::doctor::examine(&installation).await;
-    let of = checks.into_iter().find(|checked| checked.check == "data directory").expect("it is made");
-    Some(of.findings.into_iter().map(|finding| ("data directory", finding)).collect())
+    let patient = Patient { place: Place::bare() };
+    std::os::unix::fs::symlink(&data, patient.place.path("data")).expect("it is ours");
+    patient.configure("");
+    let (room, rest) = patient
+        .all_findings_at(SystemClock.now())
+        .await
+        .into_iter()
+        .filter(|(check, _)| *check == "data directory")
+        .partition(|(_, finding)| finding.what.contains(ROOM));
+    [rest, room]
 }
 
 #[tokio::test]
 async fn one_in_memory_and_one_with_little_room_is_told() {
     for (mebibytes, severity) in [(16, Problem), (200, Warning)] {
-        let Some(mut findings) = within(mebibytes).await else { return };
-        let room = findings.pop().expect("it is small");
+        let Some(mounted) = Mounted::new_or_skip(mebibytes) else { return };
+        let [findings, room] = found(mounted.path()).await;
         assert_one(&findings, "data directory", Problem, "lies in memory (tmpfs)", "a local disk");
-        assert_one(&[room], "data directory", severity, " MiB are free where ", "df -h ");
+        assert_one(&room, "data directory", severity, ROOM, "df -h ");
     }
+}
+
+#[tokio::test]
+async fn one_on_a_network_file_system_is_told() {
+    for (subtype, severity, what, fix) in [
+        ("sshfs", Problem, "lies on a network file system (sshfs)", "move it to a local disk"),
+        ("mergerfs", Warning, "a file system that a program serves (mergerfs)", "a disk of this machine"),
+    ] {
+        let Some(remote) = Remote::new_or_skip(subtype) else { return };
+        let [findings, _] = found(remote.path()).await;
+        assert_one(&findings, "data directory", severity, what, fix);
+    }
+}
+
+#[tokio::test]
+async fn one_that_only_the_servers_user_may_read_is_told_to_anybody_else() {
+    let patient = Patient::new("").await;
+    let root = patient.place.path("countersign.toml");
+    fs::set_permissions(root.parent().expect("it has one"), fs::Permissions::from_mode(0o755))
+        .expect("it is ours");
+    let Some(Ended { status, stdout, .. }) =
+        patient.place.run_as_nobody(&["doctor", "--config", "countersign.toml"]).await
+    else {
+        return;
+    };
+    assert_eq!(status.code(), Some(1));
+    let data = patient.place.path("data");
+    let told = format!(
+        "PROBLEM  data directory: the data directory {} cannot be read: Permission denied",
+        data.display()
+    );
+    assert!(stdout.contains(&told) && stdout.contains("fix: run this as the server's user"), "{stdout}");
+    // What cannot be seen is not told to be gone.
+    assert!(
+        stdout.contains("\nok       database\n") && stdout.ends_with("\n1 problem, 0 warnings\n"),
+        "{stdout}"
+    );
 }
 
 #[tokio::test]

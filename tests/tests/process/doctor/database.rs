@@ -1,11 +1,11 @@
-//! The database: missing, another's, a newer version's, damaged.
+//! The database: missing, another's, a newer or older version's, damaged.
 
 use std::{
     fs::{self, File},
     os::unix::fs::FileExt as _,
 };
 
-use countersign::doctor::Severity::Problem;
+use countersign::doctor::Severity::{Problem, Warning};
 use rusqlite::Connection;
 
 use super::Patient;
@@ -43,6 +43,28 @@ async fn one_of_a_newer_version_is_told() {
     patient
         .one("database", Problem, "has schema 1000000, made by a newer Countersign", "run the newer version")
         .await;
+}
+
+/// The first layout, as the server of that time made it.
+const LAYOUT_1: &str = include_str!("../../store/layouts/1.sql");
+
+#[tokio::test]
+async fn one_of_an_older_version_is_told_until_a_server_has_brought_it_up_to_date() {
+    let patient = Patient::new("").await;
+    for name in ["countersign.sqlite", "countersign.sqlite-wal", "countersign.sqlite-shm"] {
+        let _ = fs::remove_file(patient.place.path("data").join(name));
+    }
+    change(&patient, LAYOUT_1);
+    change(
+        &patient,
+        "PRAGMA application_id = 0x4353474e; PRAGMA user_version = 1; PRAGMA journal_mode = WAL",
+    );
+    let what = "has schema 1, made by an older Countersign";
+    patient.one("database", Warning, what, "make a backup, and start one of this version").await;
+    let told = patient.place.run_configured(&["doctor"]).await.succeeded();
+    assert!(told.ends_with("\n0 problems, 1 warning\n"), "a server starts on it: {told}");
+    patient.place.serve().await.stop().await;
+    assert_eq!(patient.findings().await, []);
 }
 
 #[tokio::test]

@@ -7,6 +7,8 @@ use countersign::{
     doctor::Severity::{Problem, Warning},
 };
 
+use rusqlite::Connection;
+
 use super::{Patient, assert_one};
 
 const DAY: Duration = Duration::from_hours(24);
@@ -34,6 +36,34 @@ async fn a_master_key_that_is_exposed_missing_cut_or_anothers_is_told() {
     fs::remove_file(&path).expect("it is there");
     patient.one("keys", Problem, "is missing", "put the file back from your backup").await;
     assert!(!path.exists(), "none is made");
+    fs::create_dir(&path).expect("there is room");
+    patient.one("keys", Problem, "is not a regular file", "put the file back from your backup").await;
+}
+
+#[tokio::test]
+async fn a_server_key_that_somebody_changed_in_the_database_is_told() {
+    let patient = Patient::new("").await;
+    patient.place.serve().await.stop().await;
+    let connection = Connection::open(patient.place.database()).expect("it opens");
+    for (column, of) in [
+        ("sealed_key", "server_keys"),
+        ("statement", "server_keys"),
+        ("sealed", "sealed_values WHERE name = 'root_key'"),
+        ("sealed", "sealed_values WHERE name = 'user_tag_key'"),
+    ] {
+        let (table, condition) = of.split_once(' ').unwrap_or((of, ""));
+        let read = format!("SELECT {column} FROM {of}");
+        let kept: Vec<u8> = connection.query_row(&read, [], |row| row.get(0)).expect("there is one");
+        let set = format!("UPDATE {table} SET {column} = ?1 {condition}");
+        let mut changed = kept.clone();
+        *changed.last_mut().expect("it is long") ^= 1;
+        assert_eq!(connection.execute(&set, [changed]), Ok(1));
+        patient
+            .one("keys", Problem, "the master key does not open this database", "put the master key back")
+            .await;
+        assert_eq!(connection.execute(&set, [kept]), Ok(1));
+        assert_eq!(patient.findings().await, []);
+    }
 }
 
 #[tokio::test]

@@ -124,6 +124,6 @@ async fn devices_of_a_provider_that_is_configured_no_more_are_counted() {
     let profile = DeviceProfile { push_target: Some(target), ..DeviceProfile::default() };
     device.account.change_profile(profile).await.expect("a good target");
     patient.configure("");
-    patient.one("push", Warning, "1 devices are to be woken through FCM", "fcm.service_account_file").await;
+    patient.one("push", Warning, "1 device is to be woken through FCM", "fcm.service_account_file").await;
     server.stop().await;
 }

@@ -41,6 +41,23 @@ async fn a_configuration_that_cannot_be_read_is_told_with_file_and_line() {
 }
 
 #[tokio::test]
+async fn a_configuration_file_that_is_not_there_or_not_for_this_user_is_told() {
+    let patient = Patient::new("").await;
+    let file = patient.place.path("countersign.toml");
+    let fix = "run this as the server's user";
+    let everybody = fs::Permissions::from_mode(0o755);
+    fs::set_permissions(file.parent().expect("it has one"), everybody).expect("it is ours");
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).expect("it is ours");
+    if let Some(told) = patient.place.run_as_nobody(&["doctor", "--config", "countersign.toml"]).await {
+        assert_eq!(told.status.code(), Some(1));
+        assert!(told.stdout.contains("countersign.toml: cannot be read: Permission denied"), "{told:?}");
+        assert!(told.stdout.contains(fix), "{told:?}");
+    }
+    fs::remove_file(&file).expect("it is there");
+    patient.one("settings", Problem, "countersign.toml: cannot be read: No such file", fix).await;
+}
+
+#[tokio::test]
 async fn a_server_in_the_clear_beyond_loopback_is_told() {
     let patient = Patient::new("").await;
     let clear = "public_url = \"https://login.example.org\"\n[tls]\nterminated_by_proxy = true\n";
