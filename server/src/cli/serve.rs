@@ -1,10 +1,17 @@
 //! `countersign serve`.
 
-use std::{process::ExitCode, sync::Arc};
+mod service_manager;
+
+use std::{
+    io::{self, Write as _},
+    process::ExitCode,
+    sync::Arc,
+};
 
 use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 
+use self::service_manager::{State, tell};
 use super::{CommandResult, ConfigArgs, log};
 use crate::{app::App, clock::SystemClock, random::SystemRandom};
 
@@ -27,11 +34,14 @@ impl Serve {
         let mut interrupt = signal(SignalKind::interrupt())?;
         let app = App::start(config, Arc::new(SystemClock), Arc::new(SystemRandom)).await?;
         let address = app.address();
-        println!("countersign listens on {address}; server id {}", app.server_id());
+        // Where nobody reads it any more it is told to nobody: that is no reason to serve nobody.
+        let _ = writeln!(io::stdout(), "countersign listens on {address}; server id {}", app.server_id());
+        tell(State::Ready);
         tokio::select! {
             _ = terminate.recv() => tracing::info!(signal = "SIGTERM", "ending"),
             _ = interrupt.recv() => tracing::info!(signal = "SIGINT", "ending"),
         }
+        tell(State::Stopping);
         app.shutdown();
         app.ended().await;
         Ok(ExitCode::SUCCESS)

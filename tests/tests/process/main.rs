@@ -5,6 +5,7 @@ mod agent;
 mod api_keys;
 mod applications;
 mod doctor;
+mod guide;
 mod malformed;
 mod moving;
 mod people;

@@ -66,6 +66,11 @@ impl Place {
         path
     }
 
+    /// The program in this directory, not started yet. It is killed when dropped.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        program(self.0.path(), PROGRAM, arguments)
+    }
+
     /// Runs a command that ends by itself, in this directory.
     pub(crate) async fn run(&self, arguments: &[impl AsRef<OsStr>]) -> Ended {
         ended(&mut program(self.0.path(), PROGRAM, arguments)).await
