@@ -21,8 +21,24 @@ const SECRET_CHARS: usize = 32;
 
 /// An API key as its holder has it.
 pub struct ApiKey {
-    id: String,
+    id: ApiKeyId,
     secret: SecretString,
+}
+
+/// What names an API key: its 16 characters between `csk_` and the secret. No secret.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ApiKeyId([u8; ID_CHARS]);
+
+impl ApiKeyId {
+    /// As it is written in a key and stored.
+    pub fn as_str(&self) -> &str {
+        str::from_utf8(&self.0).expect("base32 is ASCII")
+    }
+
+    fn of(text: &str) -> Option<Self> {
+        let bytes = text.as_bytes().try_into().ok()?;
+        is_base32(text, ID_CHARS).then_some(Self(bytes))
+    }
 }
 
 /// A text that is no API key. It is not repeated here, for it may be one that was mistyped.
@@ -37,24 +53,30 @@ impl ApiKey {
     /// A new key.
     pub fn generate(random: &dyn Random) -> Self {
         let id: [u8; 10] = random::bytes(random);
+        let id = ApiKeyId::of(&base32(&id)).expect("80 bits are 16 characters");
         let secret = Zeroizing::new(random::bytes::<20>(random));
-        Self { id: base32(&id), secret: base32(secret.as_slice()).into() }
+        Self { id, secret: base32(secret.as_slice()).into() }
     }
 
     /// Names the key, and its row. No secret.
     pub fn id(&self) -> &str {
-        &self.id
+        self.id.as_str()
+    }
+
+    /// The same, to be kept.
+    pub fn key_id(&self) -> ApiKeyId {
+        self.id
     }
 
     /// The whole key, to be shown once to whom it is made for.
     pub fn reveal(&self) -> SecretString {
-        format!("{PREFIX}{}_{}", self.id, self.secret.expose_secret()).into()
+        format!("{PREFIX}{}_{}", self.id(), self.secret.expose_secret()).into()
     }
 
     /// What is kept of the secret, for a key of this application. In another application's or key's row it does
     /// not match.
     pub fn tag(&self, keyring: &Keyring, application_id: &str) -> Tag<ApiKeyUse> {
-        let place = Place { kind: "api_key.tag", application_id, user_id: "", row_id: &self.id };
+        let place = Place { kind: "api_key.tag", application_id, user_id: "", row_id: self.id() };
         keyring.api_key_tag(place, self.secret.expose_secret())
     }
 }
@@ -65,8 +87,9 @@ impl FromStr for ApiKey {
     fn from_str(text: &str) -> Result<Self, NotAnApiKey> {
         let (id, secret) =
             text.strip_prefix(PREFIX).and_then(|rest| rest.split_once('_')).ok_or(NotAnApiKey)?;
-        if is_base32(id, ID_CHARS) && is_base32(secret, SECRET_CHARS) {
-            Ok(Self { id: id.to_owned(), secret: secret.into() })
+        let id = ApiKeyId::of(id).ok_or(NotAnApiKey)?;
+        if is_base32(secret, SECRET_CHARS) {
+            Ok(Self { id, secret: secret.into() })
         } else {
             Err(NotAnApiKey)
         }

@@ -26,6 +26,7 @@ use crate::{
         records::{SealedProviderTokens, StoredDeliveries},
     },
     random::SharedRandom,
+    revocations,
     server_keys::{ServerKeyError, ServerKeys},
     store::{
         Challenges, Devices, Secrets, StoreError, Wakeups,
@@ -219,6 +220,7 @@ impl Serving {
             served = served => served,
             () = upkeep::run(Arc::clone(&self.core)) => return,
             () = peers::listen(&self.core) => return,
+            () = revocations::heed(&self.core) => return,
         };
         // What is cut here is at worst a commit whose caller hears nothing and asks again, or a push.
         let rest = async {
@@ -335,6 +337,7 @@ async fn core(
         challenge_waiters: Arc::default(),
         device_waiters: Arc::default(),
         delivery_waiters,
+        api_key_waiters: Arc::default(),
         device_streams: DeviceStreams::new(streams_per_device),
         turns_to_read_again: Semaphore::new(TURNS_TO_READ_AGAIN),
         turns_of_streams: Semaphore::new(TURNS_TO_READ_AGAIN),

@@ -19,6 +19,7 @@ use prost::Message as _;
 use tokio::sync::Semaphore;
 
 use crate::{
+    api_key::ApiKeyId,
     clock::SharedClock,
     device_streams::DeviceStreams,
     ids::Ids,
@@ -79,6 +80,8 @@ pub struct Core {
     pub device_waiters: Arc<Waiters<UserTag>>,
     /// Who waits for how far the wake-ups for a challenge come.
     pub delivery_waiters: Arc<Waiters<ChallengeId>>,
+    /// Who waits or streams with an API key, and wants to know when it is revoked.
+    pub api_key_waiters: Arc<Waiters<ApiKeyId>>,
     /// How many streams each device has.
     pub device_streams: Arc<DeviceStreams>,
     /// Of those who wait for a challenge, so many read it again at a time.

@@ -19,7 +19,7 @@ use crate::{
         redis::RedisConfig,
         sqlite::{DataDirectory, Occupants},
     },
-    users::{Users, mark_revoked, put_up_tombstone},
+    users::{Users, commit_tombstone, mark_revoked},
 };
 
 /// How long a permission to enrol is good.
@@ -158,7 +158,7 @@ impl Operator {
             Occupants::Nobody => Ok(()),
             occupants => match self.unreached_by(occupants) {
                 Some(unreached) => Err(unreached),
-                None => put_up_tombstone(&self.core, due).await.map_err(|_| self.away()),
+                None => commit_tombstone(&self.core, due).await.map_err(|_| self.away()),
             },
         };
         Ok(Revoked { user: self.user(application, user_id).await?, in_force })

@@ -148,6 +148,12 @@ impl Refusal {
     /// No room for one more device.
     pub const TOO_MANY_DEVICES: Self = Self::FactorLimitReached { kind: "devices", most: MAX_DEVICES };
 
+    /// No API key that counts.
+    pub const API_KEY: Self = Self::CredentialInvalid(
+        "the API key is missing, unknown or wrong: send it as 'authorization: Bearer csk_...' \
+         (`countersign app create` prints one)",
+    );
+
     /// A device's signature, or what was to be signed, that does not hold.
     pub const SIGNATURE: Self =
         Self::CredentialInvalid("the signature does not count: wrong, missing or of an unknown key");

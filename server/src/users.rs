@@ -105,6 +105,14 @@ impl Users {
 
 /// Puts up the tombstone that is due, wherever challenges lie, and only then calls it done.
 pub async fn put_up_tombstone(core: &Core, due: TombstoneDue) -> Result<(), StoreError> {
+    let tag = due.tag;
+    commit_tombstone(core, due).await?;
+    core.devices.tombstone_stands(tag).await
+}
+
+/// [`put_up_tombstone`], but it stays due: for a process beside the servers, which cannot wake those who wait there. They
+/// see that it is due, and one of them calls it done.
+pub async fn commit_tombstone(core: &Core, due: TombstoneDue) -> Result<(), StoreError> {
     match due.successor {
         None => core.challenges.update(RevokeFactor { user: due.user, factor: due.tag }).await?,
         Some(successor) => {
@@ -112,7 +120,7 @@ pub async fn put_up_tombstone(core: &Core, due: TombstoneDue) -> Result<(), Stor
         }
     }
     core.device_waiters.wake(due.user);
-    core.devices.tombstone_stands(due.tag).await
+    Ok(())
 }
 
 async fn revoke(core: &Core, user: UserKey, factor: FactorId) -> Result<(), Refusal> {

@@ -79,12 +79,22 @@ impl<K: Copy + Eq + Hash, E> Waiters<K, E> {
         }
     }
 
+    /// What somebody waits for at the moment, each once.
+    pub fn awaited(&self) -> Vec<K> {
+        self.waiting().keys().copied().collect()
+    }
+
     fn waiting(&self) -> MutexGuard<'_, HashMap<K, Waiting<E>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl<K: Copy + Eq + Hash, E> Registration<K, E> {
+    /// What is waited for.
+    pub fn key(&self) -> K {
+        self.key
+    }
+
     /// What ends at the next wake-up. Wake-ups count from the moment this is called, not first polled.
     pub fn woken(&self) -> impl Future<Output = ()> + '_ {
         self.notify.notified()
@@ -162,7 +172,10 @@ mod tests {
     fn the_list_is_empty_when_everybody_has_gone() {
         let waiters = Arc::<Waiters<i32>>::default();
         let registrations = [1, 1, 2].map(|key| waiters.register(key));
+        let mut awaited = waiters.awaited();
+        awaited.sort_unstable();
+        assert_eq!(awaited, [1, 2]);
         drop(registrations);
-        assert!(waiters.0.lock().expect("not poisoned").is_empty());
+        assert!(waiters.awaited().is_empty());
     }
 }

@@ -48,6 +48,13 @@ struct Told {
     expires_at: UnixTime,
 }
 
+/// What is to be told next.
+struct Change {
+    challenge: ChallengeRecord,
+    /// Whether all that was read has been told with it.
+    is_last: bool,
+}
+
 /// Whether a stream tells its device of a pending challenge that it has not told of yet. This is the one place where
 /// that is decided; what has been told is followed until it is settled. While pushes are held back or blocked, a stream
 /// disturbs nobody either: such a challenge can be pulled. So can one that was made before they were blocked, since it
@@ -95,21 +102,27 @@ impl Subscription {
         }
         let core = Arc::clone(&self.approval.0);
         let mut heartbeat = core.clock.sleep(HEARTBEAT);
+        let mut is_due = false;
         loop {
             let mut is_busy = false;
             if !self.is_current {
-                match Box::pin(self.read()).await {
+                let read = Box::pin(self.read()).await;
+                let is_opening = std::mem::take(&mut self.is_opening);
+                match read {
                     Ok(None) => {}
                     Ok(event) => return Some(Ok(event)),
                     // A store that is away for a moment, or busy, is no end for somebody who waits anyway.
-                    Err(Refusal::StoreUnavailable) if !self.is_opening => {}
-                    Err(Refusal::RateLimited) if !self.is_opening => is_busy = true,
+                    Err(Refusal::StoreUnavailable) if !is_opening => {}
+                    Err(Refusal::RateLimited) if !is_opening => is_busy = true,
                     Err(refusal) => {
                         self.has_ended = true;
                         return Some(Err(refusal));
                     }
                 }
-                self.is_opening = false;
+            }
+            // Only now: a revoked device is not told even that.
+            if is_due {
+                return Some(Ok(None));
             }
             let soonest = self.told.iter().map(|told| told.expires_at).min();
             tokio::select! {
@@ -118,10 +131,7 @@ impl Subscription {
                     self.has_ended = true;
                     return None;
                 }
-                () = &mut heartbeat => {
-                    self.is_current = false;
-                    return Some(Ok(None));
-                }
+                () = &mut heartbeat => is_due = true,
                 () = expiry(&core, soonest) => {}
                 () = core.less_to_do(is_busy) => {}
                 () = core.poll() => watch_again(&core, self.caller.device.user()).await,
@@ -130,22 +140,47 @@ impl Subscription {
         }
     }
 
-    /// Reads what there is, and takes the first change that has not been told. The device itself is read too: a
-    /// revocation ends the stream.
+    /// Reads what there is, and takes the first change that has not been told. The device itself is read last, whatever
+    /// came of that: nothing goes out to one that was revoked meanwhile, and its stream ends.
     async fn read(&mut self) -> Result<Option<device::Challenge>, Refusal> {
         let core = Arc::clone(&self.approval.0);
         let _turn = core.turns_of_streams.acquire().await;
         self.woken = Box::pin(self.registration.woken_owned());
+        let change = self.change().await;
         core.device_with_key(self.caller.device, self.caller.key).await?;
+        let Some(Change { challenge, is_last }) = change? else {
+            self.is_current = true;
+            return Ok(None);
+        };
+        if challenge.state.is_pending() {
+            self.told.push(Told { id: challenge.id, expires_at: challenge.expires_at });
+        } else {
+            self.told.retain(|told| told.id != challenge.id);
+        }
+        self.is_current = is_last;
+        Ok(Some(self.approval.describe(&challenge)))
+    }
+
+    /// The first change that has not been told. What is neither there nor news any more is forgotten.
+    async fn change(&mut self) -> Result<Option<Change>, Refusal> {
+        let core = Arc::clone(&self.approval.0);
         let open = core.challenges.open(self.caller.device.user()).await?;
         let mut candidates = self.candidates(&open, core.clock.now());
         while let Some(id) = candidates.pop() {
-            if let Some(event) = self.change_of(id).await? {
-                self.is_current = candidates.is_empty();
-                return Ok(Some(event));
+            let Some(challenge) = self.approval.look(id, self.caller).await? else {
+                self.told.retain(|told| told.id != id);
+                continue;
+            };
+            let was_told = self.told.iter().any(|told| told.id == id);
+            let is_pending = challenge.state.is_pending();
+            let is_news = if was_told { !is_pending } else { is_announced(&challenge) };
+            if is_news {
+                if is_pending {
+                    core.note_fetched(id, self.caller.device).await;
+                }
+                return Ok(Some(Change { challenge, is_last: candidates.is_empty() }));
             }
         }
-        self.is_current = true;
         Ok(None)
     }
 
@@ -157,27 +192,6 @@ impl Subscription {
         // `open` has the newest first: the oldest is told first.
         let new = open.iter().filter(|id| !is_told(id)).copied();
         new.chain(self.told.iter().filter(over).map(|told| told.id)).collect()
-    }
-
-    /// The challenge as an event, if there is something to tell of it.
-    async fn change_of(&mut self, id: ChallengeId) -> Result<Option<device::Challenge>, Refusal> {
-        let was_told = self.told.iter().any(|told| told.id == id);
-        let challenge = self.approval.look(id, self.caller).await?;
-        let is_news = match &challenge {
-            Some(challenge) if was_told => !challenge.state.is_pending(),
-            Some(challenge) => is_announced(challenge),
-            None => false,
-        };
-        match &challenge {
-            Some(challenge) if challenge.state.is_pending() => {
-                if is_news {
-                    self.told.push(Told { id, expires_at: challenge.expires_at });
-                    self.approval.0.note_fetched(id, self.caller.device).await;
-                }
-            }
-            _ => self.told.retain(|told| told.id != id),
-        }
-        Ok(challenge.filter(|_| is_news).map(|challenge| self.approval.describe(&challenge)))
     }
 }
 

@@ -21,6 +21,7 @@ use super::{Beginning, Enrollment, bind, qr};
 use crate::{
     authorization,
     core::{Wait, user_of},
+    held_key::HeldKey,
     random,
     refusal::{Refusal, shown},
     store::{
@@ -114,7 +115,7 @@ impl Enrollment {
     /// The enrolment once its state is another than `known`, or as it is when the wait is over.
     pub async fn wait_for(
         &self,
-        application: &Application,
+        key: &HeldKey,
         enrollment_id: &str,
         known: i32,
         wait: Wait,
@@ -126,14 +127,21 @@ impl Enrollment {
         let mut is_over = wait.is_zero();
         let mut over = core.clock.sleep(wait);
         let registration = core.enrollment_waiters.register(id);
+        let mut has_waited = false;
         loop {
             let woken = registration.woken();
-            let row = self.own(application, id).await?;
+            let revoked = key.revoked();
+            let row = self.own(key.application(), id).await?;
+            if has_waited {
+                key.check().await?;
+            }
+            has_waited = true;
             if row.state.to_wire() != known || is_over {
                 return Ok(describe(&row));
             }
             tokio::select! {
                 () = woken => {}
+                () = revoked => {}
                 () = &mut over => is_over = true,
                 () = core.clock.sleep(READ_EVERY) => {}
             }

@@ -1,6 +1,6 @@
 //! `countersign.login.v1.LoginService`.
 
-use std::{pin::pin, sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use countersign_proto::login::{
     AwaitChallengeRequest, AwaitChallengeResponse, CancelChallengeRequest, CancelChallengeResponse,
@@ -8,10 +8,10 @@ use countersign_proto::login::{
     RedeemChallengeRequest, RedeemChallengeResponse, VerifyCodeRequest, VerifyCodeResponse,
     WatchChallengeRequest, WatchChallengeResponse, login_service_server::LoginService,
 };
-use tonic::{Request, Response, Status, metadata::MetadataMap};
+use tonic::{Request, Response, Status};
 
 use super::{
-    auth::application,
+    auth::{application, held_key},
     request::wait,
     stream::{EventStream, Events, events},
 };
@@ -42,10 +42,10 @@ impl LoginService for Service {
         &self,
         request: Request<AwaitChallengeRequest>,
     ) -> Result<Response<AwaitChallengeResponse>, Status> {
-        let application = application(&self.core, request.metadata()).await?;
+        let key = held_key(&self.core, request.metadata()).await?;
         let wait = wait(&request, request.get_ref().wait.as_ref())?;
         tokio::select! {
-            challenge = self.login.wait_for(&application, &request.get_ref().challenge_id, wait) => {
+            challenge = self.login.wait_for(&key, &request.get_ref().challenge_id, wait) => {
                 Ok(Response::new(AwaitChallengeResponse { challenge: Some(challenge?) }))
             }
             () = self.shutdown.begun() => Err(Refusal::ShuttingDown.into()),
@@ -58,10 +58,8 @@ impl LoginService for Service {
         &self,
         request: Request<WatchChallengeRequest>,
     ) -> Result<Response<Self::WatchChallengeStream>, Status> {
-        let application = application(&self.core, request.metadata()).await?;
-        let watch = self.login.watch(application, &request.get_ref().challenge_id).await?;
-        let metadata = request.metadata().clone();
-        Ok(Response::new(events(WatchWithKey { watch, core: Arc::clone(&self.core), metadata })))
+        let key = held_key(&self.core, request.metadata()).await?;
+        Ok(Response::new(events(self.login.watch(key, &request.get_ref().challenge_id).await?)))
     }
 
     async fn cancel_challenge(
@@ -98,48 +96,11 @@ impl LoginService for Service {
     }
 }
 
-/// How often it is looked whether the API key is still good.
-const KEY_CHECKED_EVERY: Duration = Duration::from_secs(25);
-
-/// A stream that ends when the API key that opened it is revoked.
-struct WatchWithKey {
-    watch: Watch,
-    core: Arc<Core>,
-    metadata: MetadataMap,
-}
-
-/// That the key is still good. A store that is away for a moment is no end for somebody who waits anyway.
-async fn check_key(core: &Core, metadata: &MetadataMap) -> Result<(), Refusal> {
-    match application(core, metadata).await {
-        Ok(_) | Err(Refusal::StoreUnavailable | Refusal::RateLimited) => Ok(()),
-        Err(refusal) => Err(refusal),
-    }
-}
-
-impl Events for WatchWithKey {
+impl Events for Watch {
     type Message = WatchChallengeResponse;
 
     async fn next(&mut self) -> Option<Result<WatchChallengeResponse, Refusal>> {
-        let Self { watch, core, metadata } = self;
-        let checked = {
-            let mut event = pin!(watch.next());
-            loop {
-                // What it waits for is not begun anew.
-                let event = tokio::select! {
-                    event = &mut event => Some(event?),
-                    () = core.clock.sleep(KEY_CHECKED_EVERY) => None,
-                };
-                match (check_key(core, metadata).await, event) {
-                    (Ok(()), None) => {}
-                    (Ok(()), Some(event)) => break Ok(event),
-                    (Err(refusal), _) => break Err(refusal),
-                }
-            }
-        };
-        let event = checked.unwrap_or_else(|refusal| {
-            watch.end();
-            Err(refusal)
-        });
+        let event = Watch::next(self).await?;
         Some(event.map(|challenge| WatchChallengeResponse { challenge: Some(challenge) }))
     }
 }

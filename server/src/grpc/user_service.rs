@@ -10,7 +10,10 @@ use countersign_proto::login::{
 };
 use tonic::{Request, Response, Status};
 
-use super::{auth::application, request::wait};
+use super::{
+    auth::{application, held_key},
+    request::wait,
+};
 use crate::{core::Core, enrollment::Enrollment, refusal::Refusal, users::Users, wire::Shutdown};
 
 pub(super) struct Service {
@@ -34,12 +37,12 @@ impl UserService for Service {
         &self,
         request: Request<AwaitEnrollmentRequest>,
     ) -> Result<Response<AwaitEnrollmentResponse>, Status> {
-        let application = application(&self.core, request.metadata()).await?;
+        let key = held_key(&self.core, request.metadata()).await?;
         let asked = request.get_ref();
         let wait = wait(&request, asked.wait.as_ref())?;
         tokio::select! {
             enrollment = self.enrollment.wait_for(
-                &application, &asked.enrollment_id, asked.known_state, wait
+                &key, &asked.enrollment_id, asked.known_state, wait
             ) => Ok(Response::new(AwaitEnrollmentResponse { enrollment: Some(enrollment?) })),
             () = self.shutdown.begun() => Err(Refusal::ShuttingDown.into()),
         }

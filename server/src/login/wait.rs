@@ -4,17 +4,19 @@ use countersign_domain::{challenge::ChallengeRecord, id::ChallengeId};
 use countersign_proto::{login, time::UnixTime};
 
 use super::Login;
-use crate::{core::Wait, refusal::Refusal, store::applications::Application, waiters::Registration};
+use crate::{
+    core::Wait, held_key::HeldKey, refusal::Refusal, store::applications::Application, waiters::Registration,
+};
 
 impl Login {
-    /// The challenge once it is settled, or as it is when the wait is over.
+    /// The challenge once it is settled, or as it is when the wait is over. Refused when the key is revoked meanwhile.
     pub async fn wait_for(
         &self,
-        application: &Application,
+        key: &HeldKey,
         challenge_id: &str,
         wait: Wait,
     ) -> Result<login::Challenge, Refusal> {
-        let core = &self.0;
+        let (core, application) = (&self.0, key.application());
         let id: ChallengeId = challenge_id.parse().map_err(|_| Refusal::ChallengeNotFound)?;
         let wait = wait.duration()?;
         let mut is_over = wait.is_zero();
@@ -26,9 +28,10 @@ impl Login {
         let mut known: Option<UnixTime> = None;
         loop {
             let woken = registration.woken();
+            let revoked = key.revoked();
             let seen = match known {
                 None => self.seen(application, id, is_over).await,
-                Some(_) => self.seen_again(application, &registration, id, is_over).await,
+                Some(_) => self.seen_again(key, &registration, id, is_over).await,
             };
             // A store that is away for a moment, or busy, is no answer to somebody who waits anyway.
             let is_busy = matches!(seen, Err(Refusal::RateLimited));
@@ -42,6 +45,7 @@ impl Login {
             // At the expiry it is read again: the store seals it, and says so.
             tokio::select! {
                 () = woken => {}
+                () = revoked => {}
                 () = &mut over => is_over = true,
                 () = core.expiry(expires_at) => {}
                 () = core.less_to_do(is_busy) => {}
@@ -59,9 +63,23 @@ impl Login {
         Ok(Seen::Answer(Box::new(self.describe(&challenge).await?)))
     }
 
+    /// What has come meanwhile. The key is looked up last, whatever came of that: who has no good one any more is told
+    /// nothing.
+    async fn seen_again(
+        &self,
+        key: &HeldKey,
+        registration: &Registration<ChallengeId, ChallengeRecord>,
+        id: ChallengeId,
+        is_over: bool,
+    ) -> Result<Seen, Refusal> {
+        let seen = self.handed_over_or_seen(key.application(), registration, id, is_over).await;
+        key.check().await?;
+        seen
+    }
+
     /// Reads again what was not handed over, in turn with others who do: when something may have been missed all of
     /// them want to.
-    async fn seen_again(
+    async fn handed_over_or_seen(
         &self,
         application: &Application,
         registration: &Registration<ChallengeId, ChallengeRecord>,

@@ -7,12 +7,13 @@ use countersign_proto::login;
 use tokio::sync::futures::OwnedNotified;
 
 use super::Login;
-use crate::{refusal::Refusal, store::applications::Application, waiters::Registration};
+use crate::{held_key::HeldKey, refusal::Refusal, waiters::Registration};
 
-/// An open stream of one challenge. It ends with the challenge, which lives for ten minutes at most.
+/// An open stream of one challenge. It ends with the challenge, which lives for ten minutes at most, and when its API key
+/// is revoked.
 pub struct Watch {
     login: Login,
-    application: Application,
+    key: HeldKey,
     id: ChallengeId,
     /// As it was last told, without what only counts down.
     told: Option<login::Challenge>,
@@ -20,18 +21,18 @@ pub struct Watch {
     state: Registration<ChallengeId, ChallengeRecord>,
     deliveries: Registration<ChallengeId>,
     /// The next wake-ups after the last reading began.
-    woken: [Pin<Box<OwnedNotified>>; 2],
+    woken: [Pin<Box<OwnedNotified>>; 3],
     is_current: bool,
     has_ended: bool,
 }
 
 impl Login {
-    /// Begins to watch a challenge of this application.
-    pub async fn watch(&self, application: Application, challenge_id: &str) -> Result<Watch, Refusal> {
+    /// Begins to watch a challenge of the application whose key it is.
+    pub async fn watch(&self, key: HeldKey, challenge_id: &str) -> Result<Watch, Refusal> {
         let core = &self.0;
         let id: ChallengeId = challenge_id.parse().map_err(|_| Refusal::ChallengeNotFound)?;
         // What does not exist is refused before anybody is asked to tell of it.
-        let expires_at = self.own(&application, id).await?.expires_at;
+        let expires_at = self.own(key.application(), id).await?.expires_at;
         let state = core.challenge_waiters.register(id);
         let deliveries = core.delivery_waiters.register(id);
         if let Some(wakeups) = &core.wakeups {
@@ -40,11 +41,11 @@ impl Login {
         }
         Ok(Watch {
             login: self.clone(),
-            application,
             id,
             told: None,
             expires_at,
-            woken: [Box::pin(state.woken_owned()), Box::pin(deliveries.woken_owned())],
+            woken: woken(&state, &deliveries, &key),
+            key,
             state,
             deliveries,
             is_current: false,
@@ -54,11 +55,6 @@ impl Login {
 }
 
 impl Watch {
-    /// Tells nothing more.
-    pub fn end(&mut self) {
-        self.has_ended = true;
-    }
-
     /// The challenge once it differs from what was told. Ends once it was told as settled.
     pub async fn next(&mut self) -> Option<Result<login::Challenge, Refusal>> {
         if self.has_ended {
@@ -80,10 +76,11 @@ impl Watch {
                     }
                 }
             }
-            let [state, deliveries] = &mut self.woken;
+            let [state, deliveries, revoked] = &mut self.woken;
             tokio::select! {
                 () = state => {}
                 () = deliveries => {}
+                () = revoked => {}
                 () = core.expiry(self.expires_at) => {}
                 () = core.less_to_do(is_busy) => {}
                 () = core.poll() => {}
@@ -96,16 +93,32 @@ impl Watch {
     async fn read(&mut self) -> Result<Option<login::Challenge>, Refusal> {
         let login = self.login.clone();
         let _turn = login.0.turns_of_streams.acquire().await;
-        self.woken = [Box::pin(self.state.woken_owned()), Box::pin(self.deliveries.woken_owned())];
-        let challenge = login.own(&self.application, self.id).await?;
-        let described = login.describe(&challenge).await?;
+        self.woken = woken(&self.state, &self.deliveries, &self.key);
+        let seen = self.seen().await;
+        // Last of all, and whatever came of it: who has no good key any more is told nothing.
+        self.key.check().await?;
+        let (challenge, is_pending) = seen?;
         self.is_current = true;
-        let told = login::Challenge { time_left: None, wakeup_retry_after: None, ..described.clone() };
+        let told = login::Challenge { time_left: None, wakeup_retry_after: None, ..challenge.clone() };
         if self.told.as_ref() == Some(&told) {
             return Ok(None);
         }
         self.told = Some(told);
-        self.has_ended = !challenge.state.is_pending();
-        Ok(Some(described))
+        self.has_ended = !is_pending;
+        Ok(Some(challenge))
     }
+
+    async fn seen(&self) -> Result<(login::Challenge, bool), Refusal> {
+        let challenge = self.login.own(self.key.application(), self.id).await?;
+        Ok((self.login.describe(&challenge).await?, challenge.state.is_pending()))
+    }
+}
+
+/// What ends at the next wake-ups of each kind.
+fn woken(
+    state: &Registration<ChallengeId, ChallengeRecord>,
+    deliveries: &Registration<ChallengeId>,
+    key: &HeldKey,
+) -> [Pin<Box<OwnedNotified>>; 3] {
+    [state.woken_owned(), deliveries.woken_owned(), key.revoked_owned()].map(Box::pin)
 }

@@ -14,6 +14,7 @@ mod push;
 mod receipts;
 mod redis;
 mod restore;
+mod revocations;
 mod secrets;
 mod server_keys;
 mod servers;
