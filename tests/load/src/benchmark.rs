@@ -41,8 +41,10 @@ pub struct Measured {
     pub signature: (Duration, Duration),
     /// If it was asked for.
     pub memory: Option<Memory>,
-    /// If it was asked for.
+    /// Of devices, if it was asked for.
     pub streams: Option<Streams>,
+    /// Of a backend, if it was asked for.
+    pub watches: Option<Streams>,
 }
 
 /// What many open streams take and do.
@@ -52,7 +54,8 @@ pub struct Streams {
     pub count: u32,
     /// Of one stream: in the server's process.
     pub bytes: u64,
-    /// From the first `CreateChallenge`, one for each stream, to the event that the last stream received.
+    /// From the first `CreateChallenge`, or `CancelChallenge`, one for each stream, to the event that the last stream
+    /// received.
     pub told_in: Duration,
     /// What each process used for that.
     pub used: Usages,
@@ -95,15 +98,18 @@ pub async fn run(options: &Options) -> Result<(), Failure> {
                 Some(memory(&mut installation, waiters).await?)
             }
         };
-        let streams = match options.streams {
-            0 => None,
+        let (streams, watches) = match options.streams {
+            0 => (None, None),
             count => {
                 let users = Users { count, are_woken: false };
                 let mut installation = Installation::start(&program, options, on_redis, users).await?;
-                Some(streams(&mut installation, count).await?)
+                let streams = streams(&mut installation, count).await?;
+                drop(installation);
+                let mut installation = Installation::start(&program, options, on_redis, users).await?;
+                (Some(streams), Some(watches(&mut installation, count).await?))
             }
         };
-        all.push(Measured { memory, streams, ..measured });
+        all.push(Measured { memory, streams, watches, ..measured });
     }
     print!("{}", table::of(&all, options));
     Ok(())
@@ -140,6 +146,7 @@ async fn logins(installation: &mut Installation, options: &Options) -> Result<Me
         signature: floor::signature()?,
         memory: None,
         streams: None,
+        watches: None,
     })
 }
 
@@ -184,5 +191,15 @@ async fn streams(installation: &mut Installation, count: u32) -> Result<Streams,
     let open = installation.grown().await?.resident_bytes;
     let (told, used) = installation.measured(Command::Announce).await?;
     let bytes = open.saturating_sub(idle) / u64::from(count);
+    Ok(Streams { count, bytes, told_in: told.took, used })
+}
+
+async fn watches(installation: &mut Installation, count: u32) -> Result<Streams, Failure> {
+    installation.order(Command::Ask).await?;
+    let asked = installation.at_rest().await?.resident_bytes;
+    installation.order(Command::Watch { of_challenge: 1 }).await?;
+    let open = installation.grown().await?.resident_bytes;
+    let (told, used) = installation.measured(Command::Withdraw).await?;
+    let bytes = open.saturating_sub(asked) / u64::from(count);
     Ok(Streams { count, bytes, told_in: told.took, used })
 }

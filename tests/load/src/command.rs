@@ -31,14 +31,25 @@ pub enum Command {
     Ask,
     /// Wait for each of these challenges; answered when the calls have been sent.
     Wait,
-    /// Withdraw these challenges, so that all calls that wait have their answer.
+    /// Open so many `WatchChallenge` on each of these challenges, all from one address; answered when each has told that
+    /// it is pending.
+    Watch {
+        /// Streams.
+        of_challenge: u32,
+    },
+    /// Withdraw these challenges; answered when all calls that wait and all streams that watch have told so.
     Withdraw,
+    /// Have every other of these challenges approved by its device, and withdraw the others; answered as for `Withdraw`.
+    SettleInTurn {
+        /// At this server.
+        at: SocketAddr,
+    },
     /// Open so many streams of each device; answered when all are open.
     Subscribe {
         /// Streams.
         of_device: u32,
     },
-    /// Make a challenge for each user; answered when each stream has told of it.
+    /// Make a challenge for each user; answered when each stream has told of it, and is closed.
     Announce,
 }
 

@@ -76,9 +76,16 @@ impl Generator {
             Command::LogInByCode { logins } => Ok(arrivals::log_in_by_code(self, logins).await),
             Command::Ask => self.pending.ask(&self.backend, &self.users).await,
             Command::Wait => self.pending.wait(&self.target).await,
+            Command::Watch { of_challenge } => {
+                self.pending.watch(&self.target, &self.backend, of_challenge).await
+            }
             Command::Subscribe { of_device } => self.streams.open(&self.target, &self.users, of_device).await,
             Command::Announce => self.streams.announce(&self.backend, &self.users).await,
             Command::Withdraw => self.pending.withdraw(&self.backend).await,
+            Command::SettleInTurn { at } => {
+                let target = Target { server: at, ..self.target.clone() };
+                self.pending.settle_in_turn(&target, &self.users).await
+            }
         }
     }
 }

@@ -21,7 +21,7 @@ use crate::{
     Failure, clock,
     command::{Command as Order, Report, Target},
     directory,
-    options::Options,
+    options::{MOST_STREAMS, Options},
     process::{Machine, Usage},
     redis::Redis,
     role::RoleProcess,
@@ -262,6 +262,8 @@ pub fn configure(directory: &Path, apple: &StandIn) -> Result<PathBuf, Failure> 
     fs::write(&authority, &apple.ca_pem)?;
     let settings = json!({
         "server": { "listen": "127.0.0.1:0", "data_dir": directory.join("data") },
+        // One backend watches as many challenges from one address.
+        "limits": { "open_streams_per_address": MOST_STREAMS },
         "apns": {
             "private_key_file": key,
             "key_id": apple.key_id,

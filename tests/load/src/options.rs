@@ -4,6 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+/// As many streams as can be measured.
+pub const MOST_STREAMS: u32 = 12_000;
+
 /// Measures full logins: on the embedded store, on Redis, or on both.
 #[derive(Debug, Parser)]
 #[command(name = "countersign-load", args_conflicts_with_subcommands = true)]
@@ -48,9 +51,9 @@ pub struct Options {
     /// Pending challenges, and calls that wait for them, whose memory is measured (0: it is not measured).
     #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(..=12_000))]
     pub waiters: u32,
-    /// Open streams, one of each device, whose memory is measured, and how soon each has told of a challenge (0: it is
-    /// not measured).
-    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(..=12_000))]
+    /// Open streams, of devices and then of a backend, whose memory is measured, and how soon each has told of a challenge
+    /// or of its end (0: it is not measured).
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(..=i64::from(MOST_STREAMS)))]
     pub streams: u32,
     /// A Redis that runs on this machine, which gets keys under a prefix of its own. Without it, one is started
     /// on a free port of loopback with appendonly yes and appendfsync everysec.

@@ -92,12 +92,16 @@ impl Table<'_> {
             return;
         };
         self.heading(&format!("With {count} open streams"));
-        let mut line = |label: &str, figure: fn(Streams) -> String| {
-            self.line(label, |measured| measured.streams.map_or_else(dash, figure));
+        let mut line = |label: &str, of: fn(&Measured) -> Option<Streams>, figure: fn(Streams) -> String| {
+            self.line(label, |measured| of(measured).map_or_else(dash, figure));
         };
-        line("an open stream, in the server (bytes)", |s| s.bytes.to_string());
-        line("a challenge for each, all told (ms)", |s| s.told_in.as_millis().to_string());
-        line("server CPU (us a challenge and event)", |s| micros(s.used.server.cpu / s.count));
+        let (devices, backends) = (|m: &Measured| m.streams, |m: &Measured| m.watches);
+        line("an open Subscribe, in the server (bytes)", devices, |s| s.bytes.to_string());
+        line("a challenge for each, all told (ms)", devices, |s| s.told_in.as_millis().to_string());
+        line("server CPU (us a challenge and event)", devices, |s| micros(s.used.server.cpu / s.count));
+        line("an open WatchChallenge, in the server (bytes)", backends, |s| s.bytes.to_string());
+        line("each challenge withdrawn, all told (ms)", backends, |s| s.told_in.as_millis().to_string());
+        line("server CPU (us a withdrawal and event)", backends, |s| micros(s.used.server.cpu / s.count));
     }
 
     fn floor(&mut self) {

@@ -82,6 +82,10 @@ async fn drive(directory: &TempDir, redis_url: Option<&str>) {
     for command in [Command::Ask, Command::Wait, Command::Withdraw] {
         assert_eq!(generator.obey(command).await.expect("it is done").done, 5);
     }
+    assert_eq!(generator.obey(Command::Ask).await.expect("it is done").done, 5);
+    for command in [Command::Watch { of_challenge: 2 }, Command::SettleInTurn { at: app.address() }] {
+        assert_eq!(generator.obey(command).await.expect("it is done").done, 10);
+    }
     for command in [Command::Subscribe { of_device: 2 }, Command::Announce] {
         assert_eq!(generator.obey(command).await.expect("it is done").done, 10);
     }

@@ -7,12 +7,12 @@ use countersign_proto::{
     login::{
         AwaitChallengeRequest, CancelChallengeRequest, CodeResult, ConfirmEnrollmentRequest,
         CreateChallengeRequest, LoginSource, RedeemChallengeRequest, StartEnrollmentRequest,
-        VerifyCodeRequest, create_challenge_response::Outcome, login_service_client::LoginServiceClient,
-        user_service_client::UserServiceClient,
+        VerifyCodeRequest, WatchChallengeRequest, WatchChallengeResponse, create_challenge_response::Outcome,
+        login_service_client::LoginServiceClient, user_service_client::UserServiceClient,
     },
 };
 use tonic::{
-    Request,
+    Request, Streaming,
     metadata::{Ascii, MetadataValue},
     transport::Channel,
 };
@@ -106,6 +106,17 @@ impl Backend {
         let mut login = LoginServiceClient::new(channel);
         let answer = login.await_challenge(self.authorized(request)).await?.into_inner();
         Ok(answer.challenge.ok_or("no challenge")?.state())
+    }
+
+    /// Opens a stream of a challenge on a connection.
+    pub(super) async fn watch(
+        &self,
+        channel: Channel,
+        challenge_id: &str,
+    ) -> Result<Streaming<WatchChallengeResponse>, Failure> {
+        let request = WatchChallengeRequest { challenge_id: challenge_id.to_owned() };
+        let mut login = LoginServiceClient::new(channel);
+        Ok(login.watch_challenge(self.authorized(request)).await?.into_inner())
     }
 
     /// Uses an approval up; the device that gave it.

@@ -80,15 +80,24 @@ impl Device {
         };
         let change = Some(envelope::sign(&statement, &self.key));
         let request = ChangeDeviceRequest { public_key: Some(self.public_key.clone()), change };
-        self.client().change_device(request).await?;
+        DeviceServiceClient::new(self.connections.next()).change_device(request).await?;
         Ok(())
     }
 
     /// Fetches what is asked, by a signed call.
     pub(super) async fn challenge(&self, challenge_id: &str) -> Result<Envelope, Failure> {
+        self.challenge_on(self.connections.next(), challenge_id).await
+    }
+
+    /// [`Self::challenge`], on another connection.
+    pub(super) async fn challenge_on(
+        &self,
+        channel: Channel,
+        challenge_id: &str,
+    ) -> Result<Envelope, Failure> {
         let message = GetChallengeRequest { challenge_id: challenge_id.to_owned() };
         let request = self.proven(GET_CHALLENGE, message);
-        let fetched = self.client().get_challenge(request).await?.into_inner();
+        let fetched = DeviceServiceClient::new(channel).get_challenge(request).await?.into_inner();
         Ok(fetched.challenge.and_then(|challenge| challenge.envelope).ok_or("no challenge")?)
     }
 
@@ -101,6 +110,17 @@ impl Device {
     /// Lets it in with the digits of the login page.
     pub(super) async fn approve(
         &self,
+        challenge_id: &str,
+        challenge: &Envelope,
+        match_code: &str,
+    ) -> Result<(), Failure> {
+        self.approve_on(self.connections.next(), challenge_id, challenge, match_code).await
+    }
+
+    /// [`Self::approve`], on another connection.
+    pub(super) async fn approve_on(
+        &self,
+        channel: Channel,
         challenge_id: &str,
         challenge: &Envelope,
         match_code: &str,
@@ -121,7 +141,7 @@ impl Device {
             public_key: Some(self.public_key.clone()),
             decision: Some(envelope::sign(&decision, &self.key)),
         };
-        let answer = self.client().respond(request).await?.into_inner();
+        let answer = DeviceServiceClient::new(channel).respond(request).await?.into_inner();
         if answer.accepted { Ok(()) } else { Err("the decision was not the first".into()) }
     }
 
@@ -139,10 +159,6 @@ impl Device {
         request.metadata_mut().insert_bin("countersign-call-bin", MetadataValue::from_bytes(&call));
         request.metadata_mut().insert_bin("countersign-key-bin", MetadataValue::from_bytes(&key));
         request
-    }
-
-    fn client(&self) -> DeviceServiceClient<Channel> {
-        DeviceServiceClient::new(self.connections.next())
     }
 }
 

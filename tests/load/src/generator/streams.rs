@@ -50,7 +50,7 @@ impl Streams {
         Ok(self.report(began))
     }
 
-    /// Asks each user's devices once, and waits until each stream has told of it.
+    /// Asks each user's devices once, waits until each stream has told of it, and closes them.
     pub(super) async fn announce(
         &mut self,
         backend: &Backend,
@@ -69,14 +69,15 @@ impl Streams {
             async move { Ok((user.id.clone(), backend.create(&user.id, "announced").await?.challenge_id)) }
         });
         let asked: HashMap<_, _> = all(calls).await?.into_iter().collect();
+        let mut told = Self::default();
         while let Some(heard) = hearing.join_next().await {
             let (number, stream, challenge_id) = heard??;
             if asked.get(&users[number].id) != Some(&challenge_id) {
                 return Err("a stream told of another challenge".into());
             }
-            self.0.push((number, stream));
+            told.0.push((number, stream));
         }
-        Ok(self.report(began))
+        Ok(told.report(began))
     }
 
     fn report(&self, began: Instant) -> Report {
