@@ -125,3 +125,30 @@ async fn a_watch_ends_when_the_api_key_that_opened_it_is_revoked_and_nobody_tell
     // The clock that is passed in stands still: nothing is due.
     refused(soon(changes.next()).await, ErrorReason::CredentialInvalid);
 }
+
+/// As when Redis' data is flushed. Nobody is woken by that.
+#[tokio::test]
+async fn when_all_challenges_are_lost_a_watch_ends_and_a_devices_stream_goes_on() {
+    let world = World::start().await;
+    let backend = world.backend("Shop").await;
+    let device = world.enroll_by_hand(&backend, "anna", 1).await;
+    let lost = backend.create("anna", "attempt-1").await.0.challenge_id;
+    let mut events = device.subscribe(&world).await.expect("it is its device");
+    assert_eq!(told(&events.challenge().await), (lost.as_str(), ChallengeState::Pending));
+    let mut changes = backend.watch(&lost).await.expect("its own");
+    soon(changes.next()).await.expect("no refusal").expect("the challenge now");
+    world.forget_challenges().await;
+    // Both wait, at the latest until the challenge's time is over.
+    world.clock.asleep_until(at(120)).await;
+    world.clock.asleep_until(at(120)).await;
+    world.clock.set(at(120));
+    refused(soon(changes.next()).await, ErrorReason::ChallengeNotFound);
+    assert_eq!(soon(changes.next()).await.expect("it is over"), None);
+    assert_eq!(events.event().await, None, "it is alive, and tells nothing of what it does not know");
+
+    world.clock.asleep_until(at(145)).await;
+    let next = backend.create("anna", "attempt-2").await.0.challenge_id;
+    // Should nobody have told its server: it reads again before it tells that it is alive.
+    world.clock.set(at(145));
+    assert_eq!(told(&events.challenge().await), (next.as_str(), ChallengeState::Pending));
+}
