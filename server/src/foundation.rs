@@ -46,8 +46,8 @@ pub enum FoundationError {
 pub enum Opener {
     /// A server, which has it for itself.
     Server,
-    /// A server whose challenges lie elsewhere, beside others of the kind. At a first start it has the
-    /// directory for itself until [`Foundation::share`].
+    /// A server whose challenges lie elsewhere, beside others of the kind. At a first start, and while it brings an older
+    /// database up to date, it has the directory for itself until [`Foundation::share`].
     SharingServer,
     /// The command line, which works beside a server.
     CommandLine,
@@ -65,20 +65,22 @@ impl Foundation {
     ) -> Result<Self, FoundationError> {
         let directory = DataDirectory::open(data_dir)?;
         let is_first = !directory.database().exists();
+        let is_shared = opener == Opener::SharingServer && !is_first;
         let lock = match opener {
             Opener::CommandLine if !is_first => None,
-            Opener::SharingServer if !is_first => Some(directory.lock_shared()?),
+            Opener::SharingServer if is_shared => Some(directory.lock_shared()?),
             Opener::Server | Opener::SharingServer | Opener::CommandLine => Some(directory.lock_exclusive()?),
         };
         // Before the database: a start that is cut off in between finds the key, and no data without it.
         let keyring = Keyring::load_or_create(master_key_file, random, is_first)?;
-        let options = Options { migrate: lock.is_some(), ..Options::default() };
+        // Servers of the older version may share the directory: under them its layout must not change.
+        let options = Options { migrate: lock.is_some() && !is_shared, ..Options::default() };
         let store = SqliteStore::open(&directory.database(), clock, options)?;
         Ok(Self { store: Arc::new(store), keyring: Arc::new(keyring), lock, directory })
     }
 
     /// [`Self::open`] as a [`Opener::SharingServer`]. While another server's first start has the directory for
-    /// itself, this one waits for it, 5 s at most.
+    /// itself, this one waits for it, 5 s at most; as long for older servers to end, where the database is an older one.
     pub async fn open_sharing(
         data_dir: &Path,
         master_key_file: &Path,
@@ -87,12 +89,24 @@ impl Foundation {
     ) -> Result<Self, FoundationError> {
         let deadline = Instant::now() + SHARE_WITHIN;
         let mut looks = interval(LOOK_EVERY);
+        let (mut opener, mut older) = (Opener::SharingServer, None);
         loop {
             looks.tick().await;
             let (clock, random) = (Arc::clone(&clock), Arc::clone(&random));
-            match Self::open(data_dir, master_key_file, Opener::SharingServer, clock, random) {
-                Err(FoundationError::Directory(DirectoryError::InUse(_))) if Instant::now() < deadline => {}
-                opened => return opened,
+            let is_late = Instant::now() >= deadline;
+            match Self::open(data_dir, master_key_file, opener, clock, random) {
+                // It is brought up to date by who has the directory for itself.
+                Err(error @ FoundationError::Store(OpenError::OlderSchema { .. })) if !is_late => {
+                    (opener, older) = (Opener::Server, Some(error));
+                }
+                Err(FoundationError::Directory(DirectoryError::InUse(_))) if !is_late => {
+                    opener = Opener::SharingServer;
+                }
+                Err(FoundationError::Directory(DirectoryError::InUse(path))) => {
+                    let in_use = FoundationError::Directory(DirectoryError::InUse(path));
+                    return Err(older.unwrap_or(in_use));
+                }
+                outcome => return outcome,
             }
         }
     }

@@ -10,6 +10,8 @@ use countersign_proto::{
 };
 use countersign_test_peers::{RedisServer, redis_or_skip};
 
+use countersign::store::sqlite::DataDirectory;
+
 use crate::{
     people::{Application, Backend},
     program::{Place, Server, soon},
@@ -160,6 +162,43 @@ async fn three_that_start_at_once_on_an_empty_directory_are_one_installation() {
     let backend = application.connect(third.address).await;
     backend.redeem(&challenge.challenge_id, "anna", "attempt-1").await.expect("approved");
     for server in [first, second, third] {
+        server.stop().await;
+    }
+}
+
+/// The first layout of the database, as the servers of that time made it.
+const LAYOUT_1: &str = include_str!("../store/layouts/1.sql");
+
+#[tokio::test]
+async fn a_newer_one_changes_nothing_under_older_ones_and_brings_the_database_up_to_date_once_they_have_ended()
+ {
+    if !redis_or_skip() {
+        return;
+    }
+    let redis = RedisServer::start().await.expect("it starts");
+    let place = Place::new(&format!("[redis]\nurl = {:?}\n", redis.url()));
+    // It makes the master key.
+    place.serve().await.stop().await;
+    for name in ["countersign.sqlite", "countersign.sqlite-wal", "countersign.sqlite-shm"] {
+        let _ = std::fs::remove_file(place.path("data").join(name));
+    }
+    let database = rusqlite::Connection::open(place.database()).expect("a database");
+    database.execute_batch(LAYOUT_1).expect("the tables of layout 1");
+    database.pragma_update(None, "application_id", 0x4353_474e).expect("it is written");
+    database.pragma_update(None, "user_version", 1).expect("it is written");
+    let layout = || database.pragma_query_value(None, "user_version", |row| row.get::<_, i32>(0));
+
+    // An older server, as far as a newer one can tell: it has its challenges in Redis, and shares the directory.
+    let older = DataDirectory::at(&place.path("data")).lock_shared().expect("nobody has it");
+    let refused = place.run_configured(&["serve"]).await.failed();
+    assert!(refused.contains("has schema 1, made by an older Countersign"), "{refused}");
+    assert!(refused.contains("stop every older server and start one of this version"), "{refused}");
+    assert_eq!(layout(), Ok(1));
+
+    drop(older);
+    let (first, second) = tokio::join!(place.serve(), place.serve());
+    assert_eq!(layout(), Ok(2));
+    for server in [first, second] {
         server.stop().await;
     }
 }

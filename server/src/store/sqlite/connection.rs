@@ -30,7 +30,7 @@ pub enum OpenError {
     /// Made by an earlier version, and whoever opens it may not change that.
     #[error(
         "the database {path} has schema {found}, made by an older Countersign; this one needs schema {known}: stop \
-         the older server and start this version's once, which brings the database up to date"
+         every older server and start one of this version, which brings the database up to date"
     )]
     OlderSchema {
         /// The file.
