@@ -186,7 +186,11 @@ impl Operator {
         if holds::lift(&self.core, user).await.is_err() {
             return Ok(Err(self.away()));
         }
-        Ok(Ok(stood))
+        // A server that has started meanwhile, by another configuration, has what stands in the way where it was not lifted.
+        Ok(match self.directory.occupants().map_err(FoundationError::from)? {
+            Occupants::Nobody => Ok(stood),
+            occupants => self.unreached_by(occupants).map_or(Ok(stood), Err),
+        })
     }
 
     /// Lets a user complete one enrolment without an approval that is begun within `ALLOWED_FOR`. Returns its end. A user

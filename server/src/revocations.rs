@@ -4,9 +4,12 @@
 //! are to hear that it is over, and not to keep a place. It costs one read for each API key that somebody waits with
 //! and one of a table that is mostly empty, however many wait.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::{
+    task::yield_now,
+    time::{MissedTickBehavior, interval},
+};
 
 use crate::core::Core;
 
@@ -26,16 +29,21 @@ pub async fn heed(core: &Core) {
 
 async fn heed_keys(core: &Core) {
     for key in core.api_key_waiters.awaited() {
-        // The store has logged why, if it cannot be read; the next look is soon.
-        if let Ok(None) = core.applications.by_key(key.as_str().to_owned()).await {
-            core.api_key_waiters.wake(key);
+        match core.applications.by_key(key.as_str().to_owned()).await {
+            Ok(Some(_)) => {}
+            Ok(None) => core.api_key_waiters.wake(key),
+            // The store has logged why it cannot be read; the next look is soon.
+            Err(_) => return,
         }
+        // A read does not wait for anything: with many keys, others would.
+        yield_now().await;
     }
 }
 
 /// The command line leaves the tombstone due, and so does who could not put it up: upkeep takes it from there.
 async fn heed_devices(core: &Core) {
-    for due in core.devices.tombstones_due().await.unwrap_or_default() {
-        core.device_waiters.wake(due.user);
+    let due = core.devices.tombstones_due().await.unwrap_or_default();
+    for user in due.iter().map(|due| due.user).collect::<BTreeSet<_>>() {
+        core.device_waiters.wake(user);
     }
 }

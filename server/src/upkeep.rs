@@ -29,7 +29,8 @@ pub async fn once(core: &Core) {
     }
 }
 
-/// Puts up the tombstones that a crash left due. One that cannot be put up holds up no other.
+/// Puts up the tombstones that are still due: after a crash, or because the command line left it to the servers to call
+/// them done. One that cannot be put up holds up no other.
 pub async fn finish_revocations(core: &Core) -> Result<(), StoreError> {
     for due in core.devices.tombstones_due().await? {
         let factor = due.factor;

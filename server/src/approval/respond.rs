@@ -177,6 +177,7 @@ async fn settle(core: &Core, decide: Decide) -> Result<RespondResponse, Refusal>
     core.announce(&challenge);
     if first {
         copy_holds(core, &challenge).await;
+        tell_watchers_of_block(core, &challenge).await;
     }
     let settled = challenge.state.settled().filter(|_| first);
     if let Some((device, settled_at)) =
@@ -206,5 +207,15 @@ async fn copy_holds(core: &Core, challenge: &ChallengeRecord) {
     {
         let user = UserKey { application: challenge.application_id, user_id: statement.user_id };
         holds::copy_present(core, &user).await;
+    }
+}
+
+/// 'It was not me' changes what is told of the user's other challenges too, which are woken for no more. Only informs: on
+/// other servers they are read again after a while.
+async fn tell_watchers_of_block(core: &Core, challenge: &ChallengeRecord) {
+    if let State::Denied { reason: Denial::NotMe, .. } = challenge.state {
+        for id in core.challenges.open(challenge.id.user()).await.unwrap_or_default() {
+            core.delivery_waiters.wake(id);
+        }
     }
 }

@@ -153,6 +153,7 @@ impl Subscription {
             return Ok(None);
         };
         if challenge.state.is_pending() {
+            core.note_fetched(challenge.id, self.caller.device).await;
             self.told.push(Told { id: challenge.id, expires_at: challenge.expires_at });
         } else {
             self.told.retain(|told| told.id != challenge.id);
@@ -175,9 +176,6 @@ impl Subscription {
             let is_pending = challenge.state.is_pending();
             let is_news = if was_told { !is_pending } else { is_announced(&challenge) };
             if is_news {
-                if is_pending {
-                    core.note_fetched(id, self.caller.device).await;
-                }
                 return Ok(Some(Change { challenge, is_last: candidates.is_empty() }));
             }
         }

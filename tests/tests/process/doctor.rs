@@ -71,10 +71,12 @@ impl Patient {
         self.findings_at(SystemClock.now()).await
     }
 
-    /// What is found by a clock that stands at `now`. Whether this machine has room is not for a test to say.
+    /// What is found by a clock that stands at `now`. Whether this machine has room, and its temporary files on a disk, is
+    /// not for a test to say.
     async fn findings_at(&self, now: UnixTime) -> Vec<(&'static str, Finding)> {
         let mut findings = self.all_findings_at(now).await;
-        findings.retain(|(_, finding)| !finding.what.contains(ROOM));
+        findings
+            .retain(|(_, finding)| !finding.what.contains(ROOM) && !finding.what.contains("lies in memory"));
         findings
     }
 

@@ -124,5 +124,5 @@ systemctl stop countersign
     assert!(has_backup, "{told}");
     assert!(told.contains("  Shop  challenge_lifetime="), "{told}");
     let log = fs::read_to_string(machine.path("log")).expect("the server has written one");
-    assert_eq!(log.matches("\"listening\"").count().max(log.matches("listening").count()), 4, "{log}");
+    assert_eq!(log.matches("listening").count(), 4, "{log}");
 }

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use countersign_domain::policy::Policy;
 use countersign_fakes::apns::Answer;
 use countersign_proto::{
-    common::{ChallengeState, ErrorReason},
-    login::{Challenge, DeliveryState},
+    common::{ChallengeState, DenialReason, ErrorReason},
+    login::{Challenge, DeliveryState, Wakeup},
 };
 use tokio::sync::Notify;
 
@@ -90,5 +91,31 @@ async fn nobody_watches_what_is_not_his() {
     for refusal in [other.watch(&id).await, backend.watch(&other_id(&id)).await, backend.watch("chl_1").await]
     {
         refused(refusal.map(drop), ErrorReason::ChallengeNotFound);
+    }
+}
+
+#[tokio::test]
+async fn it_was_not_me_is_told_to_who_watches_another_challenge_of_the_user() {
+    let world = World::start().await;
+    if world.shared.is_some() {
+        // Of two servers the one that has the stream may not be the one that gets the answer: it reads again after a while.
+        return;
+    }
+    let policy = Policy { max_pending_challenges: 2, ..Policy::default() };
+    let backend = world.backend_with("Shop", policy).await;
+    let device = world.enroll_by_hand(&backend, "anna", 1).await;
+    device.send_change(&device.change(1, apns_profile(DEVICE_TOKEN))).await.expect("a good target");
+    let (watched, _) = backend.create("anna", "attempt-1").await;
+    let (denied, _) = backend.create("anna", "attempt-2").await;
+    let mut changes = backend.watch(&watched.challenge_id).await.expect("its own");
+    assert_eq!(next(&mut changes).await.wakeup(), Wakeup::Sending);
+    let asked = device.challenge(&world, &denied.challenge_id).await.expect("it was asked");
+    device.respond(&device.denial(&asked, DenialReason::NotMe)).await.expect("it counts");
+    loop {
+        let told = next(&mut changes).await;
+        assert_eq!(told.state(), ChallengeState::Pending);
+        if told.wakeup() == Wakeup::Blocked {
+            break;
+        }
     }
 }

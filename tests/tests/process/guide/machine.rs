@@ -1,4 +1,4 @@
-//! A machine with a systemd: this one, in namespaces of its own, so that nothing that is done there is left or seen here.
+//! A machine with a systemd: this one, in namespaces of its own, so that nothing that is done there is seen here, and no more is left than empty cgroups.
 
 use std::{
     fs::{self, File},
@@ -36,6 +36,8 @@ const UNITS: [&str; 10] = [
 const BOOT: &str = r#"
 set -e
 cd "$1"
+mount --bind /proc/sys /proc/sys
+mount -o remount,bind,ro /proc/sys
 mount -t tmpfs none /run
 mkdir -p /run/systemd/system/countersign.service.d
 mkfifo /run/told
