@@ -3,6 +3,7 @@
 mod encoding;
 mod files;
 mod key_file;
+mod open_accounts;
 mod passphrase;
 mod record;
 mod sealing;

@@ -6,6 +6,7 @@ use zeroize::Zeroizing;
 use super::{
     Bytes, StateFault,
     files::{Directory, WriteLock},
+    open_accounts::OpenAccounts,
     passphrase::{Derivation, Passphrase},
     sealing::{Role, SealingKey},
 };
@@ -53,8 +54,8 @@ pub(super) struct KeyFile {
     key_id: Bytes,
     derivation: Derivation,
     sealed_key: Bytes,
-    /// There while a passphrase is being set or removed: accounts may lie open. Sealed by the data key, so that
-    /// nobody else can have an open file taken for one of ours.
+    /// There while a passphrase is being set or removed: the [`OpenAccounts`]. Sealed by the data key, so that nobody
+    /// else can have an open file taken for one of ours.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     transition: Option<Bytes>,
 }
@@ -122,10 +123,11 @@ impl KeyFile {
         Self { transition: self.transition, ..other }
     }
 
-    /// While a passphrase is being set or removed.
-    pub(super) fn in_transition(self, key: &DataKey, random: &dyn Random) -> Self {
-        let proof = key.key.seal(random, Role::Transition(&key.id), &[]);
-        Self { transition: Some(Bytes(proof)), ..self }
+    /// While a passphrase is being set or removed, and these may lie open.
+    pub(super) fn in_transition(self, open: &OpenAccounts, key: &DataKey, random: &dyn Random) -> Self {
+        let list = serde_json::to_vec(open).expect("strings can be written as JSON");
+        let sealed = key.key.seal(random, Role::Transition(&key.id), &list);
+        Self { transition: Some(Bytes(sealed)), ..self }
     }
 
     /// Once every account is sealed.
@@ -133,9 +135,9 @@ impl KeyFile {
         Self { transition: None, ..self }
     }
 
-    /// Whether accounts may lie open, by the word of who had the data key.
-    pub(super) fn is_in_transition(&self, key: &DataKey) -> bool {
-        let proof = self.transition.as_ref();
-        proof.is_some_and(|proof| key.key.open(Role::Transition(&key.id), &proof.0).is_some())
+    /// What may lie open, by the word of who had the data key. None: a passphrase is neither being set nor removed.
+    pub(super) fn open_accounts(&self, key: &DataKey) -> Option<OpenAccounts> {
+        let list = key.key.open(Role::Transition(&key.id), &self.transition.as_ref()?.0)?;
+        serde_json::from_slice(&list).ok()
     }
 }

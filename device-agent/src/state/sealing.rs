@@ -20,7 +20,7 @@ pub(super) enum Role<'a> {
     DataKey(&'a [u8]),
     /// The account of this name, under the data key.
     Account(&'a str),
-    /// That accounts may lie open yet, or already, in the directory of the data key with this id.
+    /// Which accounts may lie open yet, or already, in the directory of the data key with this id.
     Transition(&'a [u8]),
 }
 

@@ -44,6 +44,13 @@ pub(crate) enum Opened {
     Locked(LockedStore),
 }
 
+/// How an account lies in its file.
+enum Lying {
+    Sealed,
+    /// With all that the file holds.
+    Open(Zeroizing<Vec<u8>>),
+}
+
 /// What both forms of a file have.
 #[derive(Deserialize)]
 struct AnyForm {
@@ -86,15 +93,20 @@ impl Store {
 
     /// The record `name`, if there is one.
     pub(crate) fn read(&self, name: &str) -> Result<Option<Record>, StateFault> {
+        Ok(self.find(name)?.map(|(record, _)| record))
+    }
+
+    /// The record `name`, and how it lies there.
+    fn find(&self, name: &str) -> Result<Option<(Record, Lying)>, StateFault> {
         let Some(json) = self.directory.read(&file_name(name))? else { return Ok(None) };
         let damaged = |problem| self.damaged(name, problem);
         if parse::<AnyForm>(&json).map_err(damaged)?.format == SEALED_FORMAT {
             let sealed = parse(&json).map_err(damaged)?;
-            return self.open_sealed(name, &sealed).map(Some);
+            return Ok(Some((self.open_sealed(name, &sealed)?, Lying::Sealed)));
         }
         let record = parse_record(&json).map_err(damaged)?;
-        self.check_open_allowed(name)?;
-        Ok(Some(record))
+        self.check_open_allowed(name, &json)?;
+        Ok(Some((record, Lying::Open(json))))
     }
 
     /// The record `name`; when there is none, `fresh` is kept first.
@@ -172,11 +184,13 @@ impl Store {
     }
 
     /// Whoever can write here could put an account of his own in the place of a sealed one.
-    fn check_open_allowed(&self, name: &str) -> Result<(), StateFault> {
+    fn check_open_allowed(&self, name: &str, content: &[u8]) -> Result<(), StateFault> {
         let Some(key) = &self.key else { return Ok(()) };
-        match self.key_file()? {
-            Some(file) if file.is_in_transition(key) => Ok(()),
-            _ => Err(self.damaged(name, "it is not sealed, though a passphrase is set".to_owned())),
+        let allowed = self.key_file()?.and_then(|file| file.open_accounts(key));
+        if allowed.is_some_and(|open| open.contain(name, content)) {
+            Ok(())
+        } else {
+            Err(self.damaged(name, "it is not sealed, though a passphrase is set".to_owned()))
         }
     }
 

@@ -1,7 +1,7 @@
 //! Setting, changing and removing the passphrase, and unlocking.
 //!
 //! Accounts are sealed by a data key of their own, and only that by the passphrase. So another passphrase is one
-//! small file, replaced whole. Accounts are sealed, or opened, one after the other while that file says so: whoever
+//! small file, replaced whole. Accounts are sealed, or opened, one after the other while that file lists them: whoever
 //! unlocks the directory after a crash on the way goes on with sealing. The file is there before the first account
 //! is sealed, and until the last one is open, so that no account is ever sealed by a key that is lost.
 //!
@@ -9,14 +9,20 @@
 
 use std::sync::Arc;
 
+use zeroize::Zeroizing;
+
 use super::{
     super::{
-        Passphrase, Record, StateFault,
+        Passphrase, StateFault,
         files::WriteLock,
         key_file::{DataKey, KeyFile},
+        open_accounts::OpenAccounts,
     },
-    LockedStore, Store, encode,
+    LockedStore, Lying, Store, encode,
 };
+
+/// Accounts by their names, each as an open file holds it.
+struct Contents(Vec<(String, Zeroizing<Vec<u8>>)>);
 
 impl Store {
     /// Whether a passphrase seals the accounts.
@@ -35,8 +41,8 @@ impl Store {
             known.with_passphrase_of(fresh).write(&lock, &self.directory)?;
         } else {
             // One that cannot be read is told before anything has changed.
-            self.records()?;
-            let file = fresh.in_transition(&key, &*self.random);
+            let open = self.contents()?.listed();
+            let file = fresh.in_transition(&open, &key, &*self.random);
             file.write(&lock, &self.directory)?;
             sealed.seal_all(&lock, file)?;
         }
@@ -48,31 +54,52 @@ impl Store {
         let open = Self { key: None, ..self.clone() };
         let lock = self.directory.lock()?;
         if let (Some(file), Some(key)) = (self.key_file()?, &self.key) {
-            let records = self.records()?;
-            file.in_transition(key, &*self.random).write(&lock, &self.directory)?;
-            for (name, record) in records {
-                open.write(&lock, &name, &encode(&record))?;
+            let contents = self.contents()?;
+            file.in_transition(&contents.listed(), key, &*self.random).write(&lock, &self.directory)?;
+            for (name, content) in &contents.0 {
+                open.write(&lock, name, content)?;
             }
             KeyFile::remove(&lock, &self.directory)?;
         }
         Ok(open)
     }
 
-    fn records(&self) -> Result<Vec<(String, Record)>, StateFault> {
-        let mut records = Vec::new();
+    /// All accounts. One that lies open already is taken as it lies there.
+    fn contents(&self) -> Result<Contents, StateFault> {
+        let mut contents = Vec::new();
         for name in self.names()? {
-            records.extend(self.read(&name)?.map(|record| (name, record)));
+            let content = self.find(&name)?.map(|(record, lying)| match lying {
+                Lying::Open(content) => content,
+                Lying::Sealed => encode(&record),
+            });
+            contents.extend(content.map(|content| (name, content)));
         }
-        Ok(records)
+        Ok(Contents(contents))
     }
 
-    /// Seals what lies open, also what a crash has left of it.
+    /// Seals what lies open, also what a crash has left of it. An account that fails keeps none of the others open:
+    /// the first failure is returned at the end, and what may lie open stays listed.
     fn seal_all(&self, lock: &WriteLock, file: KeyFile) -> Result<(), StateFault> {
-        for (name, record) in self.records()? {
-            self.write(lock, &name, &encode(&record))?;
+        let mut outcome = Ok(());
+        for name in self.names()? {
+            outcome = outcome.and(self.seal_one(lock, &name));
         }
+        outcome?;
         self.directory.remove_unfinished(lock)?;
         file.settled().write(lock, &self.directory)
+    }
+
+    fn seal_one(&self, lock: &WriteLock, name: &str) -> Result<(), StateFault> {
+        match self.find(name)? {
+            Some((record, Lying::Open(_))) => self.write(lock, name, &encode(&record)),
+            Some((_, Lying::Sealed)) | None => Ok(()),
+        }
+    }
+}
+
+impl Contents {
+    fn listed(&self) -> OpenAccounts {
+        OpenAccounts::of(self.0.iter().map(|(name, content)| (name.as_str(), content.as_slice())))
     }
 }
 
@@ -85,10 +112,10 @@ impl LockedStore {
             .unlock(passphrase)
             .ok_or_else(|| StateFault::WrongPassphrase { directory: self.directory.path().to_owned() })?;
         store.key = Some(Arc::new(key));
-        if let Some(key) = store.key.clone().filter(|key| file.is_in_transition(key)) {
+        if let Some(key) = store.key.clone().filter(|key| file.open_accounts(key).is_some()) {
             let lock = self.directory.lock()?;
             // Another process may have been faster, with this or with a new passphrase.
-            if let Some(file) = store.key_file()?.filter(|file| file.is_in_transition(&key)) {
+            if let Some(file) = store.key_file()?.filter(|file| file.open_accounts(&key).is_some()) {
                 match store.seal_all(&lock, file) {
                     // Told when that account is used; the others must not be lost with it.
                     Err(StateFault::Damaged { .. }) => {}

@@ -1,11 +1,16 @@
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{
+    collections::BTreeMap,
+    fs::{self, Permissions},
+    os::unix::fs::PermissionsExt as _,
+    path::Path,
+};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::{
     super::{
-        Opened,
+        Opened, Record,
         tests::{NAME, SEED, open, record, stored},
     },
     *,
@@ -53,6 +58,18 @@ fn put(store: &Store, files: &BTreeMap<String, Vec<u8>>) {
     for (name, content) in files {
         fs::write(store.directory.file(name), content).expect("writes");
     }
+}
+
+/// The key file by which `store` is just being sealed, by `new`.
+fn being_set(store: &Store, key: &DataKey) -> KeyFile {
+    let open = store.contents().expect("reads").listed();
+    KeyFile::new(key, &passphrase("new"), &SystemRandom).in_transition(&open, key, &SystemRandom)
+}
+
+/// As somebody does who may write there.
+fn plant(store: &Store, name: &str, content: &[u8]) {
+    fs::write(store.path(name), content).expect("writes");
+    fs::set_permissions(store.path(name), Permissions::from_mode(0o600)).expect("sets");
 }
 
 fn sequences(store: &Store) -> Vec<u64> {
@@ -164,6 +181,29 @@ fn an_account_in_another_s_place_or_an_open_one_is_refused() {
 }
 
 #[test]
+fn a_list_of_open_accounts_that_was_kept_lets_no_other_account_in() {
+    let (_directory, store) = stored();
+    let key = Arc::new(DataKey::generate(&SystemRandom));
+    being_set(&store, &key).write(&store.directory.lock().expect("locks"), &store.directory).expect("writes");
+    let kept = files(&store)[KEY_FILE].clone();
+    let unlocked = locked(store.directory.path()).unlock(&passphrase("new")).expect("unlocks");
+    let settled = files(&store);
+
+    for (name, theirs) in [(NAME, other_record()), (OTHER, other_record()), (OTHER, record())] {
+        put(&store, &settled);
+        fs::write(store.directory.file(KEY_FILE), &kept).expect("writes");
+        let theirs = encode(&theirs);
+        plant(&store, name, &theirs);
+        let again = locked(store.directory.path()).unlock(&passphrase("new")).expect("unlocks");
+        for store in [&unlocked, &again] {
+            let fault = store.read(name).err().expect("a fault").to_string();
+            assert!(fault.contains("not sealed"), "{fault}");
+        }
+        assert_eq!(fs::read(store.path(name)).expect("reads"), *theirs, "nothing has sealed it");
+    }
+}
+
+#[test]
 fn each_changed_value_of_the_key_file_is_found_out() {
     let (_directory, store) = sealed();
     let path = store.directory.file(KEY_FILE);
@@ -233,14 +273,13 @@ fn what_a_crash_left_open_is_sealed_at_the_next_unlocking() {
     store.read_or_create(OTHER, other_record).expect("creates");
     let as_open = files(&store);
     let key = Arc::new(DataKey::generate(&SystemRandom));
-    let file = || KeyFile::new(&key, &passphrase("new"), &SystemRandom).in_transition(&key, &SystemRandom);
     let sealing = Store { key: Some(key.clone()), ..store.clone() };
     for sealed_before_the_crash in [vec![], vec![NAME], vec![NAME, OTHER]] {
         put(&store, &as_open);
         // Of an enrolment that was begun before.
         fs::write(store.directory.file("89ab.new"), encode(&record())).expect("writes");
         let lock = store.directory.lock().expect("locks");
-        file().write(&lock, &store.directory).expect("writes");
+        being_set(&store, &key).write(&lock, &store.directory).expect("writes");
         for name in &sealed_before_the_crash {
             let record = sealing.read(name).expect("reads").expect("is there");
             sealing.write(&lock, name, &encode(&record)).expect("writes");
@@ -274,10 +313,18 @@ fn an_account_that_cannot_be_read_stops_a_passphrase_and_keeps_nobody_from_the_o
     // Damaged after a crash on the way.
     put(&store, &before);
     let key = Arc::new(DataKey::generate(&SystemRandom));
-    let file = KeyFile::new(&key, &passphrase("new"), &SystemRandom).in_transition(&key, &SystemRandom);
-    file.write(&store.directory.lock().expect("locks"), &store.directory).expect("writes");
+    being_set(&store, &key).write(&store.directory.lock().expect("locks"), &store.directory).expect("writes");
     fs::write(store.path(OTHER), "{").expect("writes");
     let unlocked = locked(store.directory.path()).unlock(&passphrase("new")).expect("unlocks");
     assert_eq!(unlocked.read(NAME).expect("reads").expect("is there").sequence, 0);
     unlocked.read(OTHER).err().expect("it is damaged");
+    let sealed = String::from_utf8(files(&store)["0123.json"].clone()).expect("text");
+    assert!(!sealed.contains(SEED), "the damaged one keeps no other open: {sealed}");
+    // It is put back, and sealed then: it is still the one that lay open.
+    fs::write(store.path(OTHER), &before["4567.json"]).expect("writes");
+    locked(store.directory.path()).unlock(&passphrase("new")).expect("unlocks");
+    for (name, content) in files(&store) {
+        let text = String::from_utf8(content).expect("text");
+        assert!(!text.contains(SEED) && !text.contains("transition"), "{name}: {text}");
+    }
 }
