@@ -69,6 +69,15 @@ pub enum StateFault {
         /// The sealed file.
         path: PathBuf,
     },
+    /// Files of two backups lie together.
+    #[error(
+        "{} is sealed by another data key than the one in data-key beside it: put both back from the same backup",
+        path.display()
+    )]
+    OtherKey {
+        /// The sealed file.
+        path: PathBuf,
+    },
     /// A passphrase seals the accounts: unlock the directory.
     #[error("the accounts in {} are locked by a passphrase", directory.display())]
     Locked {
@@ -76,7 +85,7 @@ pub enum StateFault {
         directory: PathBuf,
     },
     /// Nothing was changed.
-    #[error("this is not the passphrase of {}", directory.display())]
+    #[error("this is not the passphrase of {}, or data-key there was changed", directory.display())]
     WrongPassphrase {
         /// The state directory.
         directory: PathBuf,

@@ -77,7 +77,11 @@ impl KeyFile {
 
     /// The directory's, if it has one.
     pub(super) fn read(directory: &Directory) -> Result<Option<Self>, StateFault> {
-        let Some(json) = directory.read(NAME)? else { return Ok(None) };
+        let read = directory.read(NAME).map_err(|fault| match fault {
+            StateFault::Damaged { path, problem } => StateFault::KeyDamaged { path, problem },
+            fault => fault,
+        });
+        let Some(json) = read? else { return Ok(None) };
         let parsed = serde_json::from_slice(&json)
             .map_err(|error| format!("line {}, column {} is not as expected", error.line(), error.column()));
         parsed

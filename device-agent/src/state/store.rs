@@ -69,11 +69,19 @@ struct SealedRecord {
 impl Store {
     /// Opens `directory`, and makes it when it is missing.
     pub(crate) fn open(directory: &Path, random: Arc<dyn Random>) -> Result<Opened, StateFault> {
-        let directory = Directory::open(directory)?;
-        Ok(match KeyFile::read(&directory)? {
-            None => Opened::Open(Self { directory, random, key: None }),
-            Some(_) => Opened::Locked(LockedStore { directory, random }),
-        })
+        let store = Self { directory: Directory::open(directory)?, random, key: None };
+        if KeyFile::read(&store.directory)?.is_none() {
+            if store.check_nothing_sealed().is_ok() {
+                return Ok(Opened::Open(store));
+            }
+            // Sealed by another process just now, or without its key: which, is certain while nobody else writes.
+            let _lock = store.directory.lock()?;
+            if KeyFile::read(&store.directory)?.is_none() {
+                store.check_nothing_sealed()?;
+                return Ok(Opened::Open(store));
+            }
+        }
+        Ok(Opened::Locked(LockedStore { directory: store.directory, random: store.random }))
     }
 
     /// Takes keys and nonces from there.
@@ -153,8 +161,22 @@ impl Store {
 
     fn lock(&self) -> Result<WriteLock, StateFault> {
         let lock = self.directory.lock()?;
-        self.key_file()?;
+        if self.key_file()?.is_none() {
+            self.check_nothing_sealed()?;
+        }
         Ok(lock)
+    }
+
+    /// Without a key file no account may be sealed: its key is lost, and another one beside it would lie open.
+    fn check_nothing_sealed(&self) -> Result<(), StateFault> {
+        for name in self.names()? {
+            // What cannot be read is told when that account is used.
+            let Ok(Some(json)) = self.directory.read(&file_name(&name)) else { continue };
+            if parse::<AnyForm>(&json).is_ok_and(|form| form.format == SEALED_FORMAT) {
+                return Err(StateFault::KeyMissing { path: self.path(&name) });
+            }
+        }
+        Ok(())
     }
 
     /// The key file, which must be about the key that this store has; none when it has none.
@@ -174,7 +196,8 @@ impl Store {
             });
         };
         if sealed.key_id.0 != key.id() {
-            return Err(self.passphrase_changed());
+            self.key_file()?;
+            return Err(StateFault::OtherKey { path: self.path(name) });
         }
         let opened = key.open(name, &sealed.sealed.0);
         opened

@@ -151,8 +151,7 @@ fn each_changed_byte_of_a_sealed_account_is_found_out() {
         bad[at] ^= 1;
         fs::write(store.path(NAME), &bad).expect("writes");
         let fault = store.read(NAME).err();
-        let is_told =
-            matches!(fault, Some(StateFault::Damaged { .. } | StateFault::PassphraseChanged { .. }));
+        let is_told = matches!(fault, Some(StateFault::Damaged { .. } | StateFault::OtherKey { .. }));
         assert!(is_told, "byte {at}: {fault:?}");
     }
 }
@@ -262,9 +261,39 @@ fn each_changed_value_of_the_key_file_is_found_out() {
 #[test]
 fn without_the_key_file_it_is_told_what_is_missing() {
     let (_directory, store) = sealed();
+    let opened = open(tempfile::tempdir().expect("a directory").path());
     fs::remove_file(store.directory.file(KEY_FILE)).expect("removes");
-    let fault = open(store.directory.path()).read(NAME).err().expect("a fault");
+    let before = files(&store);
+    let fault = Store::open(store.directory.path(), Arc::new(SystemRandom)).err().expect("a fault");
     assert!(matches!(fault, StateFault::KeyMissing { .. }), "{fault}");
+    // Gone after it was opened: nothing new is written open beside what is sealed.
+    let opened = Store { directory: store.directory.clone(), ..opened };
+    let fault = opened.read_or_create("89ab", record).err().expect("a fault");
+    assert!(matches!(fault, StateFault::KeyMissing { .. }), "{fault}");
+    let fault = opened.set_passphrase(&passphrase("new")).err().expect("a fault");
+    assert!(matches!(fault, StateFault::KeyMissing { .. }), "{fault}");
+    assert_eq!(files(&store), before);
+}
+
+#[test]
+fn a_key_file_of_another_backup_is_told_as_what_it_is() {
+    let (_directory, store) = sealed();
+    let kept = files(&store)[KEY_FILE].clone();
+    let again = store.remove_passphrase().expect("opens").set_passphrase(&passphrase("new")).expect("seals");
+    fs::write(store.directory.file(KEY_FILE), kept).expect("writes");
+    let unlocked = locked(store.directory.path()).unlock(&passphrase("old")).expect("unlocks");
+    let fault = unlocked.read(NAME).err().expect("a fault");
+    assert!(matches!(fault, StateFault::OtherKey { .. }), "{fault}");
+    let fault = again.read_or_create("89ab", record).err().expect("a fault");
+    assert!(matches!(fault, StateFault::PassphraseChanged { .. }), "{fault}");
+}
+
+#[test]
+fn a_key_file_that_is_too_long_is_not_to_be_enrolled_anew_for() {
+    let (_directory, store) = sealed();
+    fs::write(store.directory.file(KEY_FILE), vec![b' '; (1 << 20) + 1]).expect("writes");
+    let fault = Store::open(store.directory.path(), Arc::new(SystemRandom)).err().expect("a fault");
+    assert!(matches!(fault, StateFault::KeyDamaged { .. }), "{fault}");
 }
 
 #[test]
