@@ -90,6 +90,15 @@ pub enum StateFault {
         /// The state directory.
         directory: PathBuf,
     },
+    /// The passphrase counts, and whoever unlocks next goes on with sealing.
+    #[error(
+        "the passphrase is in force, but not every account is sealed yet: {source}; keep the passphrase, and the next \
+         command that it unlocks goes on with sealing"
+    )]
+    SealingUnfinished {
+        /// What stopped it.
+        source: Box<StateFault>,
+    },
     /// Open the directory again.
     #[error("the passphrase of {} was set or removed meanwhile: start again", directory.display())]
     PassphraseChanged {

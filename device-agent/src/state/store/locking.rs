@@ -43,8 +43,13 @@ impl Store {
             // One that cannot be read is told before anything has changed.
             let open = self.contents()?.listed();
             let file = fresh.in_transition(&open, &key, &*self.random);
-            file.write(&lock, &self.directory)?;
-            sealed.seal_all(&lock, file)?;
+            let written = file.write(&lock, &self.directory);
+            if written.is_ok() || sealed.key_file().is_ok() {
+                let finished = written.and_then(|()| sealed.seal_all(&lock, file));
+                finished.map_err(|fault| StateFault::SealingUnfinished { source: Box::new(fault) })?;
+            } else {
+                written?;
+            }
         }
         Ok(sealed)
     }
@@ -89,6 +94,16 @@ impl Store {
         file.settled().write(lock, &self.directory)
     }
 
+    /// Goes on with sealing where a passphrase was being set or removed.
+    fn finish_sealing(&self, key: &DataKey) -> Result<(), StateFault> {
+        let lock = self.directory.lock()?;
+        // Another process may have been faster, with this or with a new passphrase.
+        match self.key_file()?.filter(|file| file.open_accounts(key).is_some()) {
+            Some(file) => self.seal_all(&lock, file),
+            None => Ok(()),
+        }
+    }
+
     fn seal_one(&self, lock: &WriteLock, name: &str) -> Result<(), StateFault> {
         match self.find(name)? {
             Some((record, Lying::Open(_))) => self.write(lock, name, &encode(&record)),
@@ -111,16 +126,18 @@ impl LockedStore {
         let key = file
             .unlock(passphrase)
             .ok_or_else(|| StateFault::WrongPassphrase { directory: self.directory.path().to_owned() })?;
-        store.key = Some(Arc::new(key));
-        if let Some(key) = store.key.clone().filter(|key| file.open_accounts(key).is_some()) {
-            let lock = self.directory.lock()?;
-            // Another process may have been faster, with this or with a new passphrase.
-            if let Some(file) = store.key_file()?.filter(|file| file.open_accounts(&key).is_some()) {
-                match store.seal_all(&lock, file) {
-                    // Told when that account is used; the others must not be lost with it.
-                    Err(StateFault::Damaged { .. }) => {}
-                    outcome => outcome?,
-                }
+        let key = Arc::new(key);
+        store.key = Some(key.clone());
+        if file.open_accounts(&key).is_some() {
+            match store.finish_sealing(&key) {
+                // Told when that account is used; the others must not be lost with it.
+                Err(
+                    StateFault::Damaged { .. }
+                    | StateFault::Io { .. }
+                    | StateFault::OpenToOthers { .. }
+                    | StateFault::OtherKey { .. },
+                ) => {}
+                outcome => outcome?,
             }
         }
         Ok(store)

@@ -357,3 +357,45 @@ fn an_account_that_cannot_be_read_stops_a_passphrase_and_keeps_nobody_from_the_o
         assert!(!text.contains(SEED) && !text.contains("transition"), "{name}: {text}");
     }
 }
+
+#[test]
+fn a_disk_that_fails_on_the_way_leaves_the_passphrase_in_force_and_the_accounts_usable() {
+    let (_directory, store) = stored();
+    store.read_or_create(OTHER, other_record).expect("creates");
+    let in_the_way = store.directory.file("4567.new");
+    fs::create_dir(&in_the_way).expect("makes");
+    let fault = store.set_passphrase(&passphrase("new")).err().expect("a fault");
+    assert!(matches!(fault, StateFault::SealingUnfinished { .. }), "{fault}");
+    let text = fault.to_string();
+    assert!(text.contains("is in force") && text.contains("4567.json"), "{text}");
+
+    let locked = locked(store.directory.path());
+    let unlocked = locked.unlock(&passphrase("new")).expect("unlocks");
+    assert_eq!(sequences(&unlocked), [0, 1]);
+    let change = |record: &mut Record| {
+        record.sequence += 1;
+        Ok::<_, StateFault>(())
+    };
+    unlocked.update(NAME, change).expect("updates");
+    let fault = unlocked.update(OTHER, change).expect_err("a fault");
+    assert!(matches!(fault, StateFault::Io { .. }), "{fault}");
+
+    fs::remove_dir(in_the_way).expect("removes");
+    assert_eq!(sequences(&locked.unlock(&passphrase("new")).expect("unlocks")), [1, 1]);
+    let text: Vec<_> =
+        files(&store).into_values().map(|file| String::from_utf8(file).expect("text")).collect();
+    assert!(!text.concat().contains(SEED) && !text.concat().contains("transition"), "{text:?}");
+}
+
+#[test]
+fn one_account_that_is_open_to_others_keeps_nobody_from_the_others() {
+    let (_directory, store) = stored();
+    store.read_or_create(OTHER, other_record).expect("creates");
+    let key = DataKey::generate(&SystemRandom);
+    being_set(&store, &key).write(&store.directory.lock().expect("locks"), &store.directory).expect("writes");
+    fs::set_permissions(store.path(OTHER), Permissions::from_mode(0o644)).expect("sets");
+    let unlocked = locked(store.directory.path()).unlock(&passphrase("new")).expect("unlocks");
+    assert_eq!(unlocked.read(NAME).expect("reads").expect("is there").sequence, 0);
+    let fault = unlocked.read(OTHER).err().expect("a fault");
+    assert!(matches!(fault, StateFault::OpenToOthers { .. }), "{fault}");
+}
