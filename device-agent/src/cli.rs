@@ -10,7 +10,7 @@ mod passphrase;
 mod push_target;
 mod terminal;
 
-use std::process::ExitCode;
+use std::{path::PathBuf, process::ExitCode};
 
 use countersign_agent::{Error, StateFault};
 
@@ -46,11 +46,21 @@ pub(crate) enum Failure {
         /// What is wrong and what is allowed.
         problem: String,
     },
-    /// The state directory has one, and there is nobody to ask.
+    /// One is needed, and there is nobody to ask.
+    #[error("{0} is needed: give --{1}, or run this on a terminal and without --json")]
+    NoPassphrase(&'static str, &'static str),
+    /// A passphrase lies in it, and others may read it.
     #[error(
-        "a passphrase locks the accounts here: give --passphrase-file, or run this on a terminal and without --json"
+        "{} has mode {mode:04o}, so others than its owner can read the passphrase in it; allowed are 0600 and 0400: run \
+         chmod 600 {}, and take another passphrase if others may have read it",
+        path.display(), path.display()
     )]
-    NoPassphrase,
+    PassphraseFileOpen {
+        /// The file.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
     /// A file that was named, or the terminal.
     #[error("cannot read {0}: {1}")]
     Read(String, std::io::Error),
@@ -74,8 +84,8 @@ pub(crate) async fn run(arguments: Arguments) -> ExitCode {
 /// Exit codes are stable: scripts tell by them what to do.
 fn exit_code(failure: &Failure) -> u8 {
     match failure {
-        Failure::NoPassphrase => 8,
-        Failure::Read(..) => 1,
+        Failure::NoPassphrase(..) => 8,
+        Failure::PassphraseFileOpen { .. } | Failure::Read(..) => 1,
         Failure::Usage(_) | Failure::Option { .. } => 2,
         Failure::Agent(error) => match error {
             Error::State(StateFault::WrongPassphrase { .. } | StateFault::Locked { .. }) => 8,

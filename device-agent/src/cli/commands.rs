@@ -24,6 +24,11 @@ pub(crate) async fn run(arguments: Arguments) -> Result<Outcome, Failure> {
     let source = passphrase::Source::new(arguments.passphrase_file, arguments.json);
     let directory = StateDirectory::open(directory)?;
     let command = match arguments.command {
+        Command::Passphrase { .. } if arguments.account.is_some() || arguments.ca.is_some() => {
+            return Err(Failure::Usage(
+                "`passphrase` is for all accounts here and asks no server: leave out --account and --ca",
+            ));
+        }
         Command::Passphrase { change } => {
             return passphrase::change(directory, &source, change, arguments.json).await;
         }

@@ -141,8 +141,8 @@ pub(crate) fn failure(failure: &Failure) -> Value {
 fn kind(failure: &Failure) -> &'static str {
     match failure {
         Failure::Usage(_) | Failure::Option { .. } => "usage",
-        Failure::NoPassphrase => "passphrase",
-        Failure::Read(..) => "file",
+        Failure::NoPassphrase(..) => "passphrase",
+        Failure::PassphraseFileOpen { .. } | Failure::Read(..) => "file",
         Failure::Agent(error) => match error {
             Error::Link(_) | Error::OfferExpired { .. } => "link",
             Error::Untrusted(_) => "untrusted",

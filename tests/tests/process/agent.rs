@@ -9,7 +9,8 @@ mod push_target;
 
 use std::{
     collections::BTreeMap,
-    fs,
+    fs::{self, Permissions},
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
 };
 
@@ -83,6 +84,13 @@ impl Stage {
     /// What a command prints with `--json`; it must succeed.
     async fn json(&self, arguments: &[&str]) -> Value {
         json(&self.run(&[&["--json"], arguments].concat()).await.succeeded())
+    }
+
+    /// Puts a file of this name in the place, closed to others.
+    fn write_secret(&self, name: &str, content: &str) {
+        let path = self.place.path(name);
+        fs::write(&path, content).expect("writes");
+        fs::set_permissions(path, Permissions::from_mode(0o600)).expect("sets");
     }
 
     fn state(&self) -> PathBuf {

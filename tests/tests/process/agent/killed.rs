@@ -76,8 +76,8 @@ async fn whenever_it_is_killed_the_accounts_open_with_the_old_or_the_new_passphr
         return;
     }
     let (stage, _) = Stage::enrolled(["anna", "bert"]).await;
-    stage.place.write("old", "correct horse battery staple\n");
-    stage.place.write("new", "Tr0ub4dor&3\n");
+    stage.write_secret("old", "correct horse battery staple\n");
+    stage.write_secret("new", "Tr0ub4dor&3\n");
     let (none, old, new) = (&[][..], &["--passphrase-file", "old"][..], &["--passphrase-file", "new"][..]);
     // Each file is put in its place by a rename, and what an earlier crash has left of it unlinked before: the key
     // file, two accounts, the key file.

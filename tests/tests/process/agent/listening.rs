@@ -27,8 +27,8 @@ fn piped(command: &mut Command) -> &mut Command {
 #[tokio::test]
 async fn a_listener_with_a_passphrase_file_asks_and_is_told_when_the_passphrase_is_gone() {
     let (stage, [device]) = Stage::enrolled(["anna"]).await;
-    stage.place.write("old", "correct horse battery staple\n");
-    stage.place.write("new", "Tr0ub4dor&3\n");
+    stage.write_secret("old", "correct horse battery staple\n");
+    stage.write_secret("new", "Tr0ub4dor&3\n");
     let old = ["--passphrase-file", "old"];
     stage.run(&[&old[..], &["passphrase", "set"]].concat()).await.succeeded();
 

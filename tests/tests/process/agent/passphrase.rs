@@ -1,12 +1,15 @@
 //! Accounts that a passphrase locks.
 
-use std::fs;
+use std::{
+    fs::{self, Permissions},
+    os::unix::fs::PermissionsExt as _,
+};
 
 use countersign_proto::login::CodeResult;
 use serde_json::{Value, json};
 
-use super::{Stage, failed, files};
-use crate::program::ended;
+use super::{AGENT, STATE, Stage, failed, files};
+use crate::program::{ended, program};
 
 const KEY_FILE: &str = "data-key";
 const WRONG: i32 = 8;
@@ -19,8 +22,8 @@ fn with<'a>(name: &'a str, command: &[&'a str]) -> Vec<&'a str> {
 /// Two accounts and the passphrase that the file `old` holds; the devices' ids.
 async fn locked() -> (Stage, [String; 2]) {
     let (stage, devices) = Stage::enrolled(["anna", "bert"]).await;
-    stage.place.write("old", "correct horse battery staple\n");
-    stage.place.write("new", "Tr0ub4dor&3\n");
+    stage.write_secret("old", "correct horse battery staple\n");
+    stage.write_secret("new", "Tr0ub4dor&3\n");
     let said = stage.run(&with("old", &["passphrase", "set"])).await.succeeded();
     assert!(said.starts_with("The passphrase locks all accounts here."), "{said}");
     (stage, devices)
@@ -72,8 +75,7 @@ async fn a_wrong_passphrase_or_none_is_told_by_an_exit_code_of_its_own_and_chang
     let (stage, [device, _]) = locked().await;
     let before = files(&stage.state());
     let rename = ["--account", &device, "rename", "Mine"];
-    let wrong =
-        format!("error: this is not the passphrase of {}, or data-key there was changed\n", super::STATE);
+    let wrong = format!("error: this is not the passphrase of {}, or data-key there was changed\n", STATE);
     for command in [&["code"][..], &rename, &["listen"], &["passphrase", "remove"]] {
         let ended = failed(stage.run(&with("new", command)).await);
         assert_eq!(ended, (WRONG, wrong.clone()), "{command:?}");
@@ -109,9 +111,9 @@ async fn a_passphrase_is_changed_and_removed() {
 #[tokio::test]
 async fn what_makes_no_sense_is_told_and_changes_nothing() {
     let (stage, _) = Stage::enrolled(["anna"]).await;
-    stage.place.write("good", "a line, with or without its end");
-    stage.place.write("empty", "\n");
-    stage.place.write("lines", "one\ntwo\n");
+    stage.write_secret("good", "a line, with or without its end");
+    stage.write_secret("empty", "\n");
+    stage.write_secret("lines", "one\ntwo\n");
     let before = files(&stage.state());
     for (command, code, complaint) in [
         (with("empty", &["passphrase", "set"]), 2, "the passphrase must not be empty"),
@@ -119,15 +121,47 @@ async fn what_makes_no_sense_is_told_and_changes_nothing() {
         (with("missing", &["passphrase", "set"]), 1, "cannot read missing: No such file"),
         (with("good", &["passphrase", "remove"]), 2, "have no passphrase"),
         (with("good", &["code"]), 2, "the accounts here have no passphrase"),
-        (vec!["passphrase", "set"], WRONG, "give --passphrase-file"),
+        (vec!["passphrase", "set"], WRONG, "a new passphrase is needed: give --passphrase-file"),
+        (with("good", &["--account", "dev_1", "passphrase", "set"]), 2, "leave out --account and --ca"),
+        (with("good", &["--ca", "good", "passphrase", "set"]), 2, "leave out --account and --ca"),
     ] {
         let (ended, why) = failed(stage.run(&command).await);
         assert!(ended == code && why.contains(complaint), "{command:?}: {ended} {why}");
         assert_eq!(files(&stage.state()), before, "{command:?}");
     }
     stage.run(&with("good", &["passphrase", "set"])).await.succeeded();
+    let (code, why) = failed(stage.run(&with("good", &["passphrase", "change"])).await);
+    assert!(code == WRONG && why.contains("a new passphrase is needed: give --new-passphrase-file"), "{why}");
+    let (code, why) = failed(stage.run(&["code"]).await);
+    assert!(code == WRONG && why.contains("the passphrase that locks the accounts here is needed"), "{why}");
     let (code, why) = failed(stage.run(&with("good", &["passphrase", "set"])).await);
     assert!(code == 2 && why.contains("`passphrase change` replaces it"), "{why}");
+}
+
+#[tokio::test]
+async fn a_passphrase_file_that_others_may_read_is_refused_and_a_pipe_is_not() {
+    let (stage, _) = locked().await;
+    let before = files(&stage.state());
+    for mode in [0o640, 0o604, 0o440] {
+        fs::set_permissions(stage.place.path("new"), Permissions::from_mode(mode)).expect("sets");
+        for command in
+            [with("new", &["code"]), with("old", &["passphrase", "change", "--new-passphrase-file", "new"])]
+        {
+            let (code, why) = failed(stage.run(&command).await);
+            assert!(
+                code == 1 && why.contains(&format!("new has mode {mode:04o}")),
+                "{command:?}: {code} {why}"
+            );
+        }
+    }
+    assert_eq!(files(&stage.state()), before);
+    fs::set_permissions(stage.place.path("old"), Permissions::from_mode(0o400)).expect("sets");
+    assert_eq!(active(&stage, &["--passphrase-file", "old"]).await, 2);
+
+    fs::set_permissions(stage.place.path("old"), Permissions::from_mode(0o444)).expect("sets");
+    let shell = format!("cat old | {AGENT} --state-dir {STATE} --passphrase-file /dev/stdin code");
+    let said = ended(&mut program(stage.place.directory(), "sh", &["-c", &shell])).await.succeeded();
+    assert!(said.contains("anna@example.org"), "{said}");
 }
 
 #[tokio::test]

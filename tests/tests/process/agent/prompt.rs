@@ -94,7 +94,7 @@ async fn what_is_typed_is_not_shown_and_a_new_one_is_asked_for_twice() {
 #[tokio::test]
 async fn who_breaks_it_off_gets_the_terminal_back_as_it_was() {
     let (stage, _) = Stage::enrolled(["anna"]).await;
-    stage.place.write("old", "open sesame\n");
+    stage.write_secret("old", "open sesame\n");
     stage.run(&["--passphrase-file", "old", "passphrase", "set"]).await.succeeded();
     // The shell stays when the terminal interrupts what runs in it.
     let shell =
