@@ -27,6 +27,10 @@ impl Session {
             return Ok(Outcome::Declined);
         }
         let enrolled = self.agent.accept(&offer, name, Platform::Desktop).await?;
+        if !self.json {
+            // At once: the person may have little time to type the code.
+            show_enrolled(&enrolled);
+        }
         // It is enrolled, whatever becomes of this.
         let woken = match push_target {
             Some(target) => Some(enrolled.account.change_profile(push_target::profile(target)).await),
@@ -34,8 +38,6 @@ impl Session {
         };
         if self.json {
             output::json(&json::enrolled(&enrolled, woken.as_ref())?);
-        } else {
-            show_enrolled(&enrolled);
         }
         woken.transpose()?;
         Ok(Outcome::Done)

@@ -1,9 +1,11 @@
 //! Asks for what must not be seen on the screen.
 
 use std::{
-    fs::File,
+    fs::{self, File},
     io::{self, Read as _, Write as _},
-    process, thread,
+    process,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    thread,
 };
 
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
@@ -45,13 +47,20 @@ pub(crate) async fn ask_hidden(question: &str) -> Result<Option<Zeroizing<Vec<u8
 }
 
 impl Hidden {
-    fn new(terminal: File) -> io::Result<Self> {
+    fn new(terminal: File) -> io::Result<Arc<Self>> {
         let before = tcgetattr(&terminal)?;
-        end_at_signals(terminal.try_clone()?, before.clone())?;
-        let mut hiding = before.clone();
-        hiding.local_modes.remove(LocalModes::ECHO);
-        tcsetattr(&terminal, OptionalActions::Flush, &hiding)?;
-        Ok(Self { terminal, before })
+        end_at_signals()?;
+        let mut without_echo = before.clone();
+        without_echo.local_modes.remove(LocalModes::ECHO);
+        let hidden = Arc::new(Self { terminal, before });
+        *hiding() = Arc::downgrade(&hidden);
+        tcsetattr(&hidden.terminal, OptionalActions::Flush, &without_echo)?;
+        Ok(hidden)
+    }
+
+    fn restore(&self) {
+        // The terminal may have gone away.
+        let _ = tcsetattr(&self.terminal, OptionalActions::Now, &self.before);
     }
 
     fn ask(&self, question: &str) -> io::Result<Zeroizing<Vec<u8>>> {
@@ -70,24 +79,45 @@ impl Hidden {
 
 impl Drop for Hidden {
     fn drop(&mut self) {
-        // The terminal may have gone away.
-        let _ = tcsetattr(&self.terminal, OptionalActions::Now, &self.before);
+        self.restore();
     }
 }
 
-/// From now on a signal that ends this process gives the terminal back first.
-fn end_at_signals(terminal: File, before: Termios) -> io::Result<()> {
-    let [mut interrupted, mut ended, mut hung_up] =
-        [signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?, signal(SignalKind::hangup())?];
-    tokio::spawn(async move {
-        let number = tokio::select! {
-            _ = interrupted.recv() => SignalKind::interrupt(),
-            _ = ended.recv() => SignalKind::terminate(),
-            _ = hung_up.recv() => SignalKind::hangup(),
-        };
-        let _ = tcsetattr(&terminal, OptionalActions::Now, &before);
-        // What a shell tells of a process that a signal ended.
-        process::exit(128 + number.as_raw_value());
-    });
+/// From now on a signal that ends this process gives the terminal back first, if it hides what is typed just then. One
+/// that this process was started to ignore (`nohup`) stays ignored. What is taken over here stays so: Tokio gives no
+/// signal back.
+fn end_at_signals() -> io::Result<()> {
+    let ignored = ignored_signals();
+    let ending = [SignalKind::interrupt(), SignalKind::quit(), SignalKind::terminate(), SignalKind::hangup()];
+    for kind in ending {
+        let number = kind.as_raw_value();
+        if ignored >> (number - 1) & 1 == 1 {
+            continue;
+        }
+        let mut arrived = signal(kind)?;
+        tokio::spawn(async move {
+            if arrived.recv().await.is_some() {
+                // Later the terminal may be another program's.
+                if let Some(hidden) = hiding().upgrade() {
+                    hidden.restore();
+                }
+                // What a shell tells of a process that a signal ended.
+                process::exit(128 + number);
+            }
+        });
+    }
     Ok(())
+}
+
+/// One bit for each signal, the lowest for signal 1 (proc(5), `SigIgn`). Where the system does not tell it: none.
+fn ignored_signals() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
+}
+
+/// The terminal that hides what is typed just now.
+fn hiding() -> MutexGuard<'static, Weak<Hidden>> {
+    static HIDING: Mutex<Weak<Hidden>> = Mutex::new(Weak::new());
+    HIDING.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -8,7 +8,7 @@ use tokio::{
 };
 
 use super::{AGENT, STATE, Stage};
-use crate::program::{program, soon};
+use crate::program::{ended, program, soon};
 
 /// A terminal with a command in it.
 struct Terminal {
@@ -108,4 +108,32 @@ async fn who_breaks_it_off_gets_the_terminal_back_as_it_was() {
     let (shown, code) = terminal.ends().await;
     assert!(shown.contains("line whole") && !shown.contains("half of"), "{shown}");
     assert_eq!(code, Some(0));
+}
+
+#[tokio::test]
+async fn a_listener_that_was_started_to_outlive_its_terminal_does_so_after_the_question_too() {
+    let (stage, _) = Stage::enrolled(["anna"]).await;
+    stage.write_secret("old", "open sesame\n");
+    stage.run(&["--passphrase-file", "old", "passphrase", "set"]).await.succeeded();
+    // As `nohup` does.
+    let shell = format!("trap '' HUP; echo pid $$ .; exec {}", agent("listen"));
+    let mut terminal = Terminal::run(&stage, &shell);
+    terminal.shows("Passphrase: ").await;
+    let pid = terminal
+        .shown
+        .split_once("pid ")
+        .and_then(|(_, rest)| rest.split_once(' '))
+        .expect("a pid")
+        .0
+        .to_owned();
+    terminal.types("open sesame\n").await;
+    terminal.shows("listening").await;
+    let kill = async |signal: &str| {
+        ended(&mut program(stage.place.directory(), "kill", &[signal, &pid])).await.succeeded();
+    };
+    kill("-HUP").await;
+    stage.backend.create("anna", "attempt-1").await.expect("it is created");
+    terminal.shows("anna@example.org").await;
+    kill("-QUIT").await;
+    assert_eq!(terminal.ends().await.1, Some(131));
 }
