@@ -100,7 +100,7 @@ pub enum StateFault {
         source: Box<StateFault>,
     },
     /// Open the directory again.
-    #[error("the passphrase of {} was set or removed meanwhile: start again", directory.display())]
+    #[error("the passphrase of {} was set, changed or removed meanwhile: start again", directory.display())]
     PassphraseChanged {
         /// The state directory.
         directory: PathBuf,

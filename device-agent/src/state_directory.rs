@@ -60,7 +60,8 @@ impl Agent {
     ///
     /// At each moment the directory opens with the passphrase that was (or without one), or with the new one, also
     /// after a crash. Other agents on a directory that had none get [`StateFault::PassphraseChanged`] from then on;
-    /// where it had one, they go on. What lay open before may be left on the disk or in backups:
+    /// where it had one, they go on, and only setting or removing a passphrase is [`StateFault::PassphraseChanged`] for
+    /// them. What lay open before may be left on the disk or in backups:
     /// [`rotate_key`](crate::Account::rotate_key) makes it worthless, for all but the secret that codes are made of.
     pub async fn set_passphrase(&self, passphrase: &Passphrase) -> Result<Self, Error> {
         let (store, passphrase) = (self.store.clone(), passphrase.clone());

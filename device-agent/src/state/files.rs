@@ -15,7 +15,8 @@ const DIRECTORY_MODE: u32 = 0o700;
 const FILE_MODE: u32 = 0o600;
 /// Far more than an account with the server keys of many years takes.
 const MAX_FILE_BYTES: u64 = 1 << 20;
-/// One for all files: it is held for the milliseconds of one change, never across a call.
+/// One for all files: it is held for the milliseconds of one change, or while all accounts are sealed or opened; never
+/// across a call.
 const LOCK_FILE: &str = "lock";
 /// Ends the name of a file that is being written.
 const UNFINISHED: &str = "new";
@@ -102,12 +103,17 @@ impl Directory {
         take().map(|file| WriteLock { _file: file }).map_err(|source| io_fault("lock", &path, source))
     }
 
-    /// Written beside, synced, and put in place by one rename: a reader sees the old or the new file, and so
+    /// Content that [`Self::read`] would refuse for its size is refused. Written beside, synced, and put in place by one rename: a reader sees the old or the new file, and so
     /// does the next start after a crash.
     pub(super) fn replace(&self, _: &WriteLock, name: &str, content: &[u8]) -> Result<(), StateFault> {
         let path = self.file(name);
         let beside = path.with_extension(UNFINISHED);
         let replace = || -> io::Result<()> {
+            if content.len() as u64 > MAX_FILE_BYTES {
+                let problem =
+                    format!("it would have {} bytes, and {MAX_FILE_BYTES} are allowed", content.len());
+                return Err(io::Error::new(io::ErrorKind::FileTooLarge, problem));
+            }
             remove_if_there(&beside)?;
             let mut file = OpenOptions::new().write(true).create_new(true).mode(FILE_MODE).open(&beside)?;
             file.write_all(content)?;

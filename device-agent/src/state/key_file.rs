@@ -117,6 +117,11 @@ impl KeyFile {
         Some(DataKey { id: self.key_id.0.clone(), key })
     }
 
+    /// Another one for each passphrase that was set, also for the same again.
+    pub(super) fn sealed_key(&self) -> &Bytes {
+        &self.sealed_key
+    }
+
     /// Whether it is about this data key.
     pub(super) fn is_of(&self, key: &DataKey) -> bool {
         self.key_id.0 == key.id

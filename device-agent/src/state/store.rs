@@ -29,6 +29,8 @@ pub(crate) struct Store {
     random: Arc<dyn Random>,
     /// None: there is no passphrase, and accounts lie open.
     key: Option<Arc<DataKey>>,
+    /// The key as it was sealed by the passphrase that this store knows.
+    sealed_key: Option<Bytes>,
 }
 
 /// A state directory whose accounts are sealed by a passphrase.
@@ -69,7 +71,7 @@ struct SealedRecord {
 impl Store {
     /// Opens `directory`, and makes it when it is missing.
     pub(crate) fn open(directory: &Path, random: Arc<dyn Random>) -> Result<Opened, StateFault> {
-        let store = Self { directory: Directory::open(directory)?, random, key: None };
+        let store = Self { directory: Directory::open(directory)?, random, key: None, sealed_key: None };
         if KeyFile::read(&store.directory)?.is_none() {
             if store.check_nothing_sealed().is_ok() {
                 return Ok(Opened::Open(store));

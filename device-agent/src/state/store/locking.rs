@@ -36,8 +36,10 @@ impl Store {
         let key = self.key.clone().unwrap_or_else(|| Arc::new(DataKey::generate(&*self.random)));
         let fresh = KeyFile::new(&key, passphrase, &*self.random);
         let lock = self.directory.lock()?;
-        let sealed = Self { key: Some(key.clone()), ..self.clone() };
+        let sealed_key = Some(fresh.sealed_key().clone());
+        let sealed = Self { key: Some(key.clone()), sealed_key, ..self.clone() };
         if let Some(known) = self.key_file()? {
+            self.check_unchanged(&known)?;
             known.with_passphrase_of(fresh).write(&lock, &self.directory)?;
         } else {
             // One that cannot be read is told before anything has changed.
@@ -56,9 +58,10 @@ impl Store {
 
     /// Lets the accounts lie open. This store is of no use afterwards.
     pub(crate) fn remove_passphrase(&self) -> Result<Self, StateFault> {
-        let open = Self { key: None, ..self.clone() };
+        let open = Self { key: None, sealed_key: None, ..self.clone() };
         let lock = self.directory.lock()?;
         if let (Some(file), Some(key)) = (self.key_file()?, &self.key) {
+            self.check_unchanged(&file)?;
             let contents = self.contents()?;
             file.in_transition(&contents.listed(), key, &*self.random).write(&lock, &self.directory)?;
             for (name, content) in &contents.0 {
@@ -67,6 +70,15 @@ impl Store {
             KeyFile::remove(&lock, &self.directory)?;
         }
         Ok(open)
+    }
+
+    /// Whoever replaces or removes a passphrase must know the one that is in force.
+    fn check_unchanged(&self, file: &KeyFile) -> Result<(), StateFault> {
+        if self.sealed_key.as_ref() == Some(file.sealed_key()) {
+            Ok(())
+        } else {
+            Err(self.passphrase_changed())
+        }
     }
 
     /// All accounts. One that lies open already is taken as it lies there.
@@ -121,13 +133,19 @@ impl Contents {
 impl LockedStore {
     /// Opens it.
     pub(crate) fn unlock(&self, passphrase: &Passphrase) -> Result<Store, StateFault> {
-        let mut store = Store { directory: self.directory.clone(), random: self.random.clone(), key: None };
+        let mut store = Store {
+            directory: self.directory.clone(),
+            random: self.random.clone(),
+            key: None,
+            sealed_key: None,
+        };
         let file = KeyFile::read(&self.directory)?.ok_or_else(|| store.passphrase_changed())?;
         let key = file
             .unlock(passphrase)
             .ok_or_else(|| StateFault::WrongPassphrase { directory: self.directory.path().to_owned() })?;
         let key = Arc::new(key);
         store.key = Some(key.clone());
+        store.sealed_key = Some(file.sealed_key().clone());
         if file.open_accounts(&key).is_some() {
             match store.finish_sealing(&key) {
                 // Told when that account is used; the others must not be lost with it.

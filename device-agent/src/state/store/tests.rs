@@ -120,6 +120,18 @@ fn a_change_that_fails_changes_nothing() {
 }
 
 #[test]
+fn a_record_that_is_too_long_to_be_read_back_is_not_written() {
+    let (_directory, store) = stored();
+    let grown: Result<_, StateFault> = store.update(NAME, |record| {
+        record.pending_change = Some(Bytes(vec![0; 1 << 20]));
+        Ok(())
+    });
+    let fault = grown.expect_err("it is refused").to_string();
+    assert!(fault.contains("0123.json") && fault.contains("1048576 are allowed"), "{fault}");
+    assert!(store.read(NAME).expect("reads").expect("is there").pending_change.is_none());
+}
+
+#[test]
 fn changes_by_many_at_once_are_all_there() {
     const PROCESSES: u64 = 4;
     const CHANGES: u64 = 25;

@@ -53,7 +53,7 @@ async fn a_listener_with_a_passphrase_file_asks_and_is_told_when_the_passphrase_
     stage.run(&["--passphrase-file", "new", "passphrase", "set"]).await.succeeded();
     let (challenge, _) = stage.backend.create("anna", "attempt-2").await.expect("it is created");
     let why = until(&mut notes, "ended: ").await;
-    assert!(why.contains("was set or removed meanwhile: start again"), "{why}");
+    assert!(why.contains("was set, changed or removed meanwhile: start again"), "{why}");
     assert_eq!(soon(listener.wait()).await.expect("it ends").code(), Some(1));
     let pending = stage.json(&["--passphrase-file", "new", "--account", &device, "pending"]).await;
     assert_eq!(pending["challenges"][0]["challenge_id"], challenge.challenge_id);

@@ -103,6 +103,11 @@ fn another_passphrase_is_one_file_and_who_has_unlocked_goes_on() {
     let changed: Vec<_> = before.keys().filter(|name| before[*name] != after[*name]).collect();
     assert_eq!((changed, before.len()), (vec![&KEY_FILE.to_owned()], after.len()));
     assert_eq!(sequences(&store), [0, 1]);
+    // But what was unlocked by the one before does not decide on another.
+    for fault in [store.set_passphrase(&passphrase("mine")).err(), store.remove_passphrase().err()] {
+        assert!(matches!(fault, Some(StateFault::PassphraseChanged { .. })), "{fault:?}");
+    }
+    assert_eq!(files(&store), after);
     let locked = locked(store.directory.path());
     locked.unlock(&passphrase("old")).err().expect("it counts no more");
     assert_eq!(sequences(&locked.unlock(&passphrase("new")).expect("unlocks")), [0, 1]);
