@@ -1,4 +1,4 @@
-//! The agent is killed before each step of what it does to the files of a passphrase.
+//! The agent is killed, or the disk fails, at each step of what it does to the files of a passphrase.
 
 use std::{fs, os::unix::process::ExitStatusExt as _, path::Path};
 
@@ -95,4 +95,28 @@ async fn whenever_it_is_killed_the_accounts_open_with_the_old_or_the_new_passphr
     let remove = Change { command: [old, &["passphrase", "remove"]].concat(), before: old, after: none };
     is_survived(&stage, &remove, RENAMES, 3).await;
     is_survived(&stage, &remove, UNLINKS, 4).await;
+}
+
+#[tokio::test]
+async fn when_the_disk_fails_it_is_told_whether_the_passphrase_is_in_force() {
+    if !is_there_strace().await {
+        return;
+    }
+    let (stage, _) = Stage::enrolled(["anna", "bert"]).await;
+    stage.write_secret("old", "correct horse battery staple\n");
+    let old = ["--passphrase-file", "old"];
+    // The key file and its directory, the same for two accounts, and the key file again.
+    for step in 1..=8 {
+        let name = format!("failing-{step}");
+        copy(&stage.state(), &stage.place.path(&name));
+        let inject = format!("inject=fsync:error=EIO:when={step}");
+        let tracer = ["-f", "-qq", "-o", "/dev/null", "-e", &inject, AGENT, "--state-dir", &name];
+        let run = [&tracer[..], &old, &["passphrase", "set"]].concat();
+        let ended = ended(&mut program(stage.place.directory(), "strace", &run)).await;
+        assert_eq!(ended.status.code(), Some(1), "step {step}: {ended:?}");
+        let in_force =
+            ended.stderr.contains("the passphrase is in force, but not every account is sealed yet");
+        assert_eq!(in_force, step > 1, "step {step}: {ended:?}");
+        assert!(works(&stage, &name, if in_force { &old } else { &[] }).await, "step {step}");
+    }
 }
