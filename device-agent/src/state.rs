@@ -12,7 +12,7 @@ mod store;
 pub(crate) use encoding::{Bytes, SecretKey};
 pub use passphrase::{Passphrase, PassphraseFault};
 pub(crate) use record::{Identity, Record, Totp};
-pub(crate) use store::{LockedStore, Opened, Store};
+pub(crate) use store::{Opened, SealedStore, Store};
 
 use std::{io, path::PathBuf};
 

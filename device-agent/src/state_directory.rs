@@ -8,7 +8,7 @@ use crate::{
     agent::Agent,
     error::Error,
     random::SystemRandom,
-    state::{LockedStore, Opened, Passphrase, StateFault, Store},
+    state::{Opened, Passphrase, SealedStore, StateFault, Store},
 };
 
 /// What a state directory was found to be.
@@ -22,14 +22,14 @@ pub enum StateDirectory {
 
 /// A device whose accounts are sealed by a passphrase. Nothing is known of them.
 #[derive(Clone)]
-pub struct LockedAgent(LockedStore);
+pub struct LockedAgent(SealedStore);
 
 impl StateDirectory {
     /// Looks at a state directory, and makes it (0700) when it is missing.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
         Ok(match Store::open(path.as_ref(), Arc::new(SystemRandom))? {
             Opened::Open(store) => Self::Open(Agent::on(store)),
-            Opened::Locked(store) => Self::Locked(LockedAgent(store)),
+            Opened::Sealed(store) => Self::Locked(LockedAgent(store)),
         })
     }
 }

@@ -1,6 +1,6 @@
 //! The accounts of a state directory, open or sealed.
 
-mod locking;
+mod unlocking;
 
 use std::{
     path::{Path, PathBuf},
@@ -35,7 +35,7 @@ pub(crate) struct Store {
 
 /// A state directory whose accounts are sealed by a passphrase.
 #[derive(Clone)]
-pub(crate) struct LockedStore {
+pub(crate) struct SealedStore {
     directory: Directory,
     random: Arc<dyn Random>,
 }
@@ -43,7 +43,7 @@ pub(crate) struct LockedStore {
 /// What a state directory was found to be.
 pub(crate) enum Opened {
     Open(Store),
-    Locked(LockedStore),
+    Sealed(SealedStore),
 }
 
 /// How an account lies in its file.
@@ -83,7 +83,7 @@ impl Store {
                 return Ok(Opened::Open(store));
             }
         }
-        Ok(Opened::Locked(LockedStore { directory: store.directory, random: store.random }))
+        Ok(Opened::Sealed(SealedStore { directory: store.directory, random: store.random }))
     }
 
     /// Takes keys and nonces from there.

@@ -30,7 +30,7 @@ pub(super) fn record() -> Record {
 pub(super) fn open(directory: &Path) -> Store {
     match Store::open(directory, Arc::new(SystemRandom)).expect("opens") {
         Opened::Open(store) => store,
-        Opened::Locked(_) => panic!("it is locked"),
+        Opened::Sealed(_) => panic!("it is locked"),
     }
 }
 

@@ -24,10 +24,10 @@ fn passphrase(typed: &str) -> Passphrase {
     Passphrase::new(typed.as_bytes()).expect("it may be one")
 }
 
-fn locked(directory: &Path) -> LockedStore {
+fn locked(directory: &Path) -> SealedStore {
     match Store::open(directory, Arc::new(SystemRandom)).expect("opens") {
         Opened::Open(_) => panic!("it is not locked"),
-        Opened::Locked(store) => store,
+        Opened::Sealed(store) => store,
     }
 }
 
@@ -251,7 +251,7 @@ fn each_changed_value_of_the_key_file_is_found_out() {
         let fault = match Store::open(store.directory.path(), Arc::new(SystemRandom)) {
             Err(fault) => fault,
             Ok(Opened::Open(_)) => panic!("opened: {bad}"),
-            Ok(Opened::Locked(locked)) => locked.unlock(&passphrase("old")).err().expect("a fault"),
+            Ok(Opened::Sealed(locked)) => locked.unlock(&passphrase("old")).err().expect("a fault"),
         };
         let is_told = matches!(fault, StateFault::KeyDamaged { .. } | StateFault::WrongPassphrase { .. });
         assert!(is_told, "{bad}: {fault}");

@@ -18,7 +18,7 @@ use super::{
         key_file::{DataKey, KeyFile},
         open_accounts::OpenAccounts,
     },
-    LockedStore, Lying, Store, encode,
+    Lying, SealedStore, Store, encode,
 };
 
 /// Accounts by their names, each as an open file holds it.
@@ -130,7 +130,7 @@ impl Contents {
     }
 }
 
-impl LockedStore {
+impl SealedStore {
     /// Opens it.
     pub(crate) fn unlock(&self, passphrase: &Passphrase) -> Result<Store, StateFault> {
         let mut store = Store {
