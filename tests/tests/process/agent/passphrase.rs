@@ -75,7 +75,7 @@ async fn a_wrong_passphrase_or_none_is_told_by_an_exit_code_of_its_own_and_chang
     let (stage, [device, _]) = locked().await;
     let before = files(&stage.state());
     let rename = ["--account", &device, "rename", "Mine"];
-    let wrong = format!("error: this is not the passphrase of {}, or data-key there was changed\n", STATE);
+    let wrong = format!("error: this is not the passphrase of {STATE}, or data-key there was changed\n");
     for command in [&["code"][..], &rename, &["listen"], &["passphrase", "remove"]] {
         let ended = failed(stage.run(&with("new", command)).await);
         assert_eq!(ended, (WRONG, wrong.clone()), "{command:?}");
