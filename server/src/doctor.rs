@@ -1,7 +1,8 @@
 //! What is wrong with an installation, or soon will be, and what to do about it.
 //!
 //! Each check looks at one thing, beside a running server, and changes nothing. (Redis is asked as a server asks it at
-//! its start: two keys of its own stay for ten seconds.)
+//! its start: two keys of its own stay for ten seconds. APNs is asked with the provider token that servers share: one
+//! that has run out is renewed, as a server would.)
 
 mod certificate;
 mod clock;
@@ -76,16 +77,15 @@ pub async fn examine(installation: &Installation) -> Vec<Checked> {
     // Both are asked by more than one check.
     let redis = asked_redis(&installation.config).await;
     let push = push::asked(installation).await;
-    let google = push::asked_google(installation).await;
     [
         ("settings", settings::check(installation)),
-        ("clock", clock::check(installation, redis.as_ref(), push.as_ref())),
+        ("clock", clock::check(installation, redis.as_ref(), &push)),
         ("data directory", data_directory::check(installation)),
         ("database", database::check(installation)),
         ("redis", redis::check(redis.as_ref())),
         ("keys", keys::check(installation)),
         ("certificate", certificate::check(installation)),
-        ("push", push::check(installation, push.as_ref(), google.as_ref())),
+        ("push", push::check(installation, &push)),
     ]
     .map(|(check, findings)| Checked { check, findings })
     .into()

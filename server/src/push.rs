@@ -11,6 +11,7 @@ pub mod dispatch;
 pub mod fcm;
 pub mod records;
 mod reply;
+pub mod trial;
 
 use std::{future::Future, pin::Pin, time::Duration};
 

@@ -24,16 +24,13 @@ const FIX: &str = "let the clock be kept by NTP: `timedatectl set-ntp true` (sys
 pub(super) fn check(
     installation: &Installation,
     redis: Option<&Result<Examination, RedisError>>,
-    push: Option<&push::Asked>,
+    push: &push::Asked,
 ) -> Vec<Finding> {
     let redis = redis.and_then(|redis| redis.as_ref().ok()).and_then(|redis| {
         // Taken after Redis' answer, and the other checks: so much later it may be.
         against_redis(installation.clock.now(), redis.time)
     });
-    let provider = push.and_then(|asked| {
-        let date = asked.answer.as_ref().ok()?.date?;
-        against_provider(asked.at, date)
-    });
+    let provider = push.clocks().find_map(|clocks| against_provider(clocks.own, clocks.provider));
     [redis, provider, against_database(installation)].into_iter().flatten().collect()
 }
 

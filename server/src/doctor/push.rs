@@ -1,64 +1,116 @@
-//! Push credentials and the way to the provider, without a push. (That the key and the ids are of their form is checked
-//! wherever the configuration is read.)
+//! Push credentials: whether the providers take them. (That the key and the ids are of their form is checked wherever the
+//! configuration is read.)
+//!
+//! Each provider is asked for a push to a token that no device has. Nothing is shown to any person by that; the provider
+//! blames the token, if it has nothing else to say.
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use countersign_domain::UnixTime;
 use countersign_proto::statement::push_target::Target;
 
-use super::{Finding, Installation, counted};
+use super::{Finding, Installation, Severity, counted};
 use crate::{
+    foundation::{Foundation, Opener},
     push::{
-        apns::{ProviderAnswer, reach},
-        fcm,
+        advice::advice,
+        apns::{Apns, ApnsConfig},
+        fcm::Fcm,
+        records::SealedProviderTokens,
+        trial::{Clocks, Trial},
     },
-    store::sqlite::{DataDirectory, Inspection},
+    store::sqlite::{Contents, DataDirectory, Inspection},
 };
 
-/// What came of asking the provider.
+/// What came of asking the providers.
 pub(super) struct Asked {
-    /// By this machine's clock.
-    pub(super) at: UnixTime,
-    /// Whatever it says, it is there; or why it is not.
-    pub(super) answer: Result<ProviderAnswer, String>,
+    /// All of them, in the order in which they are told.
+    trials: Vec<Trial>,
+    /// Why APNs was not asked.
+    not_asked: Option<String>,
 }
 
-/// Asks Apple's server for apps from the store, if pushes are configured, for nothing.
-pub(super) async fn asked(installation: &Installation) -> Option<Asked> {
-    let apns = installation.config.apns.as_ref()?;
-    let answer = reach(apns).await;
-    Some(Asked { at: installation.clock.now(), answer })
+impl Asked {
+    /// Where providers told their time.
+    pub(super) fn clocks(&self) -> impl Iterator<Item = Clocks> {
+        self.trials.iter().filter_map(|trial| trial.clocks)
+    }
 }
 
-/// Asks Google for an access token, if pushes through FCM are configured.
-pub(super) async fn asked_google(installation: &Installation) -> Option<Result<(), String>> {
-    let fcm = installation.config.fcm.as_ref()?;
-    Some(fcm::reach(fcm, Arc::clone(&installation.clock)).await)
+/// Asks whatever is configured.
+pub(super) async fn asked(installation: &Installation) -> Asked {
+    let mut asked = Asked { trials: Vec::new(), not_asked: None };
+    if let Some(config) = &installation.config.apns {
+        match apns(installation, config) {
+            Ok(apns) => asked.trials = apns.try_credentials().await,
+            Err(error) => asked.not_asked = Some(error),
+        }
+    }
+    if let Some(config) = &installation.config.fcm {
+        let fcm = Fcm::new(config, Arc::clone(&installation.clock));
+        // What cannot be used is told where the configuration is read.
+        if let Ok(fcm) = fcm {
+            asked.trials.push(fcm.try_credentials().await);
+        }
+    }
+    asked
 }
 
-pub(super) fn check(
-    installation: &Installation,
-    asked: Option<&Asked>,
-    google: Option<&Result<(), String>>,
-) -> Vec<Finding> {
-    let no_token = google.and_then(|google| google.as_ref().err()).map(|error| {
-        Finding::problem(
-            format!("Google gives no access token for FCM: {error}"),
-            "no device is woken through FCM: people have to open the app by themselves",
-            "let this machine connect to oauth2.googleapis.com and fcm.googleapis.com, port 443; check that the service \
-             account's key has not been revoked (Google Cloud console, IAM), and the machine's clock",
+/// With the provider token that the servers use, which a new one of its own would put out of force for 20 minutes: Apple
+/// takes no two that are closer together. Should it have run out, the new one is stored for the servers.
+fn apns(installation: &Installation, config: &ApnsConfig) -> Result<Apns, String> {
+    let server = &installation.config.server;
+    let database = DataDirectory::at(&server.data_dir).database();
+    // Nothing is made and nothing is changed where no server of this version has been.
+    let contents = Inspection::open(&database).and_then(|database| database.contents());
+    if !matches!(contents, Ok(Contents::Ours)) {
+        return Err(format!("there is no good database {}", database.display()));
+    }
+    let (clock, random) = (Arc::clone(&installation.clock), Arc::clone(&installation.random));
+    let opener = Opener::CommandLine;
+    let foundation = Foundation::open(&server.data_dir, &server.master_key_file, opener, clock, random)
+        .map_err(|error| error.to_string())?;
+    let tokens = Arc::new(SealedProviderTokens::of(&foundation));
+    Apns::new(config, tokens, Arc::clone(&installation.clock)).map_err(|error| error.to_string())
+}
+
+pub(super) fn check(installation: &Installation, asked: &Asked) -> Vec<Finding> {
+    let not_asked = asked.not_asked.as_ref().map(|error| {
+        Finding::warning(
+            format!("APNs was not asked whether it takes the credentials: {error}"),
+            "it is asked with the provider token that the servers share, which lies sealed in the database",
+            "see to what is said of data directory, database and keys, and run this again as the server's user",
         )
     });
-    let unreachable = asked.and_then(|asked| {
-        let error = asked.answer.as_ref().err()?;
-        Some(Finding::problem(
-            format!("APNs cannot be reached: {error}"),
-            "no device is woken: people have to open the app by themselves",
-            "let this machine connect to api.push.apple.com, port 443 (HTTP/2 over TLS, no proxy that opens it); if \
-             apns.production_url is set, check it and apns.ca_file",
-        ))
-    });
-    unreachable.into_iter().chain(no_token).chain(unserved(installation)).collect()
+    refused(&asked.trials).into_iter().chain(not_asked).chain(unserved(installation)).collect()
+}
+
+/// One finding for all that were refused in the same words.
+fn refused(trials: &[Trial]) -> Vec<Finding> {
+    let mut findings: Vec<(String, Finding)> = Vec::new();
+    for Trial { target, place, fault, .. } in trials {
+        let Some(fault) = fault else { continue };
+        let (severity, provider, why) = match target {
+            Target::Apns(apns) if apns.sandbox => {
+                (Severity::Warning, "APNs", "no device with an app under development is woken")
+            }
+            Target::Apns(_) => {
+                (Severity::Problem, "APNs", "no device is woken: people have to open the app by themselves")
+            }
+            Target::Fcm(_) => (
+                Severity::Problem,
+                "FCM",
+                "no device is woken through FCM: people have to open the app by themselves",
+            ),
+        };
+        let words = format!("{provider} takes no push: {}", fault.reason().unwrap_or_default());
+        if let Some((_, known)) = findings.iter_mut().find(|(known, _)| *known == words) {
+            known.what = format!("{}; {place}", known.what);
+            continue;
+        }
+        let what = format!("{words}, at {place}");
+        findings.push((words, Finding { severity, what, why, fix: advice(target, fault).to_owned() }));
+    }
+    findings.into_iter().map(|(_, finding)| finding).collect()
 }
 
 /// Devices that want to be woken under a topic, or by a provider, that is configured no more.

@@ -10,6 +10,7 @@ mod config;
 mod payload;
 mod provider_token;
 mod request;
+mod trial;
 
 use std::sync::Arc;
 
@@ -34,23 +35,6 @@ use super::{
     connection::{Connections, NoAnswer, Tls, causes},
 };
 use crate::clock::SharedClock;
-
-/// What the provider says when it is asked for nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ProviderAnswer {
-    /// Its clock, if it tells it.
-    pub date: Option<UnixTime>,
-}
-
-/// Connects to the server for apps from the store as a push would, and pushes nothing. The error is in words.
-pub async fn reach(config: &ApnsConfig) -> Result<ProviderAnswer, String> {
-    let environment =
-        config.check().and_then(|checked| Environment::new(checked.production_url, checked.tls));
-    let environment = environment.map_err(|error| error.to_string())?;
-    let date =
-        environment.connections.reach(environment.base_url).await.map_err(|error| error.to_string())?;
-    Ok(ProviderAnswer { date })
-}
 
 /// The client of APNs for one team's signing key.
 pub struct Apns {

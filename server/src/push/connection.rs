@@ -13,10 +13,7 @@ use std::{
     time::Duration,
 };
 
-use chrono::DateTime;
-use countersign_proto::time::UnixTime;
-use http::header::DATE;
-use reqwest::{Certificate, Client, ClientBuilder, RequestBuilder, Url, redirect, retry};
+use reqwest::{Certificate, Client, ClientBuilder, RequestBuilder, redirect, retry};
 use tokio::{
     sync::{MutexGuard, Semaphore},
     time::timeout,
@@ -140,16 +137,6 @@ impl Connections {
                 result => return result,
             }
         }
-    }
-
-    /// Asks for nothing. Whatever the server makes of that, it is there; its `date`, if it tells one.
-    pub(super) async fn reach(&self, base_url: Url) -> Result<Option<UnixTime>, NoAnswer> {
-        let connection = Arc::clone(&self.connection.lock().unwrap_or_else(PoisonError::into_inner));
-        let response = connection.client.get(base_url).send().await;
-        let response = response.map_err(|error| NoAnswer::of(self.provider, error.without_url()))?;
-        let date = response.headers().get(DATE).and_then(|date| date.to_str().ok());
-        let date = date.and_then(|date| DateTime::parse_from_rfc2822(date).ok());
-        Ok(date.map(|date| UnixTime::from_millis(date.timestamp_millis())))
     }
 
     /// Later requests take a new connection: a dead one that nobody closed would swallow every repetition.

@@ -8,6 +8,7 @@ mod access_token;
 mod answer;
 mod config;
 mod message;
+mod trial;
 
 use countersign_proto::{
     statement::push_target::{Fcm as FcmTarget, Target},
@@ -24,21 +25,13 @@ pub use self::config::{FcmConfig, GOOGLE_URL, InvalidFcmConfig};
 use self::{
     access_token::{AccessToken, AccessTokens},
     answer::Answer,
-    message::Body,
+    message::{Body, Push},
 };
 use super::{
     BoxFuture, Outcome, PushChannel, WakeUp,
     connection::{Connections, NoAnswer},
 };
 use crate::clock::SharedClock;
-
-/// Fetches an access token as a push would, and pushes nothing: whether Google knows the service account. The error is in
-/// words.
-pub async fn reach(config: &FcmConfig, clock: SharedClock) -> Result<(), String> {
-    let fcm = Fcm::new(config, clock).map_err(|error| error.to_string())?;
-    let fetched = fcm.tokens.current().await;
-    fetched.map(drop).map_err(|outcome| outcome.reason().unwrap_or_default().to_owned())
-}
 
 /// The client of FCM for one Firebase project.
 pub struct Fcm {
@@ -66,30 +59,25 @@ impl Fcm {
             let reason = "neither a registration token nor an installation id".to_owned();
             return Outcome::TargetGone { reason, since: None };
         }
-        match self.push(target, wake_up).await {
+        match self.push(&Push { target, wake_up, validate_only: false }).await {
             Ok(answer) => answer.outcome(),
             Err(outcome) => outcome,
         }
     }
 
     /// Sends the push; should Google refuse the access token, once more with a new one.
-    async fn push(&self, target: &FcmTarget, wake_up: &WakeUp) -> Result<Answer, Outcome> {
+    async fn push(&self, push: &Push<'_>) -> Result<Answer, Outcome> {
         let token = self.tokens.current().await?;
-        let answer = self.post(target, wake_up, &token).await?;
+        let answer = self.post(push, &token).await?;
         if !answer.refuses_access_token() || token.is_fresh(self.clock.now()) {
             return Ok(answer);
         }
         let token = self.tokens.after(&token).await?;
-        Ok(self.post(target, wake_up, &token).await?)
+        Ok(self.post(push, &token).await?)
     }
 
-    async fn post(
-        &self,
-        target: &FcmTarget,
-        wake_up: &WakeUp,
-        token: &AccessToken,
-    ) -> Result<Answer, NoAnswer> {
-        let body = Body::new(target, wake_up, self.clock.now());
+    async fn post(&self, push: &Push<'_>, token: &AccessToken) -> Result<Answer, NoAnswer> {
+        let body = Body::new(push, self.clock.now());
         let body = serde_json::to_vec(&body).expect("plain texts");
         let request = |client: &Client| {
             client

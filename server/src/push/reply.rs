@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use chrono::DateTime;
 use countersign_proto::time::UnixTime;
-use http::{HeaderMap, StatusCode, header::RETRY_AFTER};
+use http::{
+    HeaderMap, StatusCode,
+    header::{DATE, RETRY_AFTER},
+};
 use reqwest::Response;
 
 /// One answer, as far as it counts.
@@ -36,6 +39,12 @@ impl Reply {
             }
         }
         Self { status, headers, body }
+    }
+
+    /// The provider's clock, if it tells it.
+    pub(super) fn date(&self) -> Option<UnixTime> {
+        let date = DateTime::parse_from_rfc2822(self.headers.get(DATE)?.to_str().ok()?).ok()?;
+        Some(UnixTime::from_millis(date.timestamp_millis()))
     }
 
     /// How long the provider asks to be left alone. RFC 9110, section 10.2.3: seconds, or a date.

@@ -76,6 +76,16 @@ impl Provider for Rules {
         Self::check(self, head, body).map_err(|(status, reason)| Answer::refuse(status, reason))
     }
 
+    /// As every token is a device's here, but the one that no device can have.
+    fn answer(&self, kind: &Kind) -> Answer {
+        match kind {
+            Kind::Push(token) if token.bytes().all(|byte| byte == b'0') => {
+                Answer::refuse(400, "BadDeviceToken")
+            }
+            _ => Answer::Accept,
+        }
+    }
+
     fn accepted(&self, _: &http::Request<()>, _: &Kind) -> Vec<u8> {
         Vec::new()
     }

@@ -68,6 +68,11 @@ impl FcmStandIn {
         &self.service_account
     }
 
+    /// The next message that was to be validated only; waits for one. It is none of the pushes.
+    pub async fn next_validation(&self) -> Request {
+        self.stand_in.next_validation().await
+    }
+
     /// The next request for an access token; waits for one.
     pub async fn next_token_request(&self) -> Request {
         self.stand_in.next_token_request().await
@@ -131,7 +136,8 @@ impl Provider for Google {
         }
         let body: Value = serde_json::from_slice(body).unwrap_or_default();
         let message = &body["message"];
-        Kind::Push(message["token"].as_str().or(message["fid"].as_str()).unwrap_or_default().to_owned())
+        let device = message["token"].as_str().or(message["fid"].as_str()).unwrap_or_default().to_owned();
+        if body["validate_only"] == true { Kind::Validation(device) } else { Kind::Push(device) }
     }
 
     fn check(&self, head: &http::Request<()>, body: &[u8]) -> Result<(), Answer> {
@@ -144,9 +150,27 @@ impl Provider for Google {
         }
     }
 
+    /// As every token is an app's here, but the one that no app can have.
+    fn answer(&self, kind: &Kind) -> Answer {
+        match kind {
+            Kind::Push(token) | Kind::Validation(token) if token.ends_with(&"0".repeat(100)) => {
+                let details = json!([{
+                    "@type": "type.googleapis.com/google.firebase.fcm.v1.FcmError",
+                    "errorCode": "INVALID_ARGUMENT",
+                }]);
+                let message = "The registration token is not a valid FCM registration token";
+                Answer::refuse_google(400, "INVALID_ARGUMENT", message, &details)
+            }
+            _ => Answer::Accept,
+        }
+    }
+
     fn accepted(&self, _: &http::Request<()>, kind: &Kind) -> Vec<u8> {
         let body = match kind {
             Kind::Push(_) => json!({ "name": format!("projects/{PROJECT_ID}/messages/0:1795000000000000") }),
+            Kind::Validation(_) => {
+                json!({ "name": format!("projects/{PROJECT_ID}/messages/fake_message_id") })
+            }
             Kind::Token => self.tokens.issue(),
         };
         body.to_string().into_bytes()

@@ -27,6 +27,7 @@ pub struct StandIn {
     ca_pem: String,
     shared: Arc<Shared>,
     pushes: tokio::sync::Mutex<mpsc::UnboundedReceiver<Request>>,
+    validations: tokio::sync::Mutex<mpsc::UnboundedReceiver<Request>>,
     token_requests: tokio::sync::Mutex<mpsc::UnboundedReceiver<Request>>,
     accepting: JoinHandle<()>,
 }
@@ -56,6 +57,8 @@ pub struct Request {
 pub(crate) enum Kind {
     /// Waking this device.
     Push(String),
+    /// Checking a push to this device, which is not delivered.
+    Validation(String),
     /// A token to push with.
     Token,
 }
@@ -67,6 +70,9 @@ pub(crate) trait Provider: Send + Sync {
 
     /// Whether it is as the provider wants it; the refusal, if not.
     fn check(&self, head: &http::Request<()>, body: &[u8]) -> Result<(), Answer>;
+
+    /// What a good request is answered when no test has said otherwise.
+    fn answer(&self, kind: &Kind) -> Answer;
 
     /// What it is answered with beside 200.
     fn accepted(&self, head: &http::Request<()>, kind: &Kind) -> Vec<u8>;
@@ -85,6 +91,7 @@ struct Shared {
     provider: Arc<dyn Provider>,
     script: Mutex<Script>,
     pushes: mpsc::UnboundedSender<Request>,
+    validations: mpsc::UnboundedSender<Request>,
     token_requests: mpsc::UnboundedSender<Request>,
     connections: AtomicUsize,
 }
@@ -106,15 +113,17 @@ impl StandIn {
         let (ca_pem, tls) = tls::make().map_err(io::Error::other)?;
         let provider = provider(&origin(address))?;
         let (pushes, pushes_received) = mpsc::unbounded_channel();
+        let (validations, validations_received) = mpsc::unbounded_channel();
         let (token_requests, token_requests_received) = mpsc::unbounded_channel();
         let (script, connections) = (Mutex::default(), AtomicUsize::new(0));
-        let shared = Arc::new(Shared { provider, script, pushes, token_requests, connections });
+        let shared = Arc::new(Shared { provider, script, pushes, validations, token_requests, connections });
         let accepting = tokio::spawn(connection::accept(listener, tls, Arc::clone(&shared)));
         Ok(Self {
             address,
             ca_pem,
             shared,
             pushes: pushes_received.into(),
+            validations: validations_received.into(),
             token_requests: token_requests_received.into(),
             accepting,
         })
@@ -133,6 +142,11 @@ impl StandIn {
     /// The next push, in the order in which they came in; waits for one.
     pub async fn next_request(&self) -> Request {
         self.pushes.lock().await.recv().await.expect("the stand-in keeps a sender")
+    }
+
+    /// The next push that was to be checked and not delivered; waits for one.
+    pub(crate) async fn next_validation(&self) -> Request {
+        self.validations.lock().await.recv().await.expect("the stand-in keeps a sender")
     }
 
     /// The next request for a token to push with; waits for one.

@@ -5,7 +5,7 @@ use std::{
     fs,
     io::Write as _,
     net::SocketAddr,
-    os::unix::fs::MetadataExt as _,
+    os::unix::fs::{MetadataExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
     process::{ExitStatus, Stdio},
     time::Duration,
@@ -103,6 +103,11 @@ impl Place {
             .args(["--reuid=65534", "--regid=65534", "--clear-groups", "--"])
             .arg(self.reachable_program());
         Some(ended(command.args(arguments).current_dir(self.0.path()).kill_on_drop(true)).await)
+    }
+
+    /// Lets everybody look into it; what lies in it keeps its own mode.
+    pub(crate) fn open_to_all(&self) {
+        fs::set_permissions(self.0.path(), fs::Permissions::from_mode(0o755)).expect("it is ours");
     }
 
     /// The program where everybody may run it: a build directory need not be such a place.

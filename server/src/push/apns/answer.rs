@@ -21,6 +21,7 @@ pub(super) struct Answer {
     /// Since when the device token is gone, in milliseconds since the epoch.
     timestamp: Option<i64>,
     retry_after: Option<Duration>,
+    date: Option<UnixTime>,
 }
 
 /// The body of a refusal.
@@ -99,12 +100,31 @@ impl Answer {
             reason,
             timestamp: timestamp.flatten(),
             retry_after: reply.retry_after(now),
+            date: reply.date(),
         }
     }
 
     /// Whether the provider token is too old by Apple's clock.
     pub(super) fn wants_new_provider_token(&self) -> bool {
         matches!(self.reason, Some(Reason::Known(KnownReason::ExpiredProviderToken)))
+    }
+
+    /// Apple's clock, if it told it.
+    pub(super) fn date(&self) -> Option<UnixTime> {
+        self.date
+    }
+
+    /// What it would come to if the device token were good; none: Apple has nothing but that against the push.
+    pub(super) fn fault_beside_device_token(&self) -> Option<Outcome> {
+        match (self.outcome(), &self.reason) {
+            // Of a token that no device has, this says that the key is not for the topic.
+            (
+                Outcome::TargetGone { reason, .. },
+                Some(Reason::Known(KnownReason::DeviceTokenNotForTopic)),
+            ) => Some(Outcome::Misconfigured { reason }),
+            (Outcome::Accepted | Outcome::TargetGone { .. }, _) => None,
+            (outcome, _) => Some(outcome),
+        }
     }
 
     pub(super) fn outcome(&self) -> Outcome {

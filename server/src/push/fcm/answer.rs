@@ -21,6 +21,7 @@ pub(super) struct Answer {
     /// It is the target that Google takes for malformed, not the rest of the message.
     blames_target: bool,
     retry_after: Option<Duration>,
+    date: Option<UnixTime>,
 }
 
 /// The body of a refusal.
@@ -106,6 +107,7 @@ impl Answer {
             blames_target: error.as_ref().is_some_and(ErrorObject::blames_target),
             code: of_fcm.or_else(|| error.and_then(|error| error.status)),
             retry_after: reply.retry_after(now),
+            date: reply.date(),
         }
     }
 
@@ -113,6 +115,22 @@ impl Answer {
     pub(super) fn refuses_access_token(&self) -> bool {
         let is_apples = matches!(self.code, Some(Code::Known(KnownCode::ThirdPartyAuthError)));
         self.status == StatusCode::UNAUTHORIZED && !is_apples
+    }
+
+    /// Google's clock, if it told it.
+    pub(super) fn date(&self) -> Option<UnixTime> {
+        self.date
+    }
+
+    /// What it would come to if the target were good; none: Google has nothing but that against the message. To take the
+    /// target for another project's, Google has taken the service account for this one's.
+    pub(super) fn fault_beside_target(&self) -> Option<Outcome> {
+        let is_of_other_project = matches!(self.code, Some(Code::Known(KnownCode::SenderIdMismatch)));
+        match self.outcome() {
+            Outcome::Accepted | Outcome::TargetGone { .. } => None,
+            Outcome::Misconfigured { .. } if is_of_other_project => None,
+            outcome => Some(outcome),
+        }
     }
 
     pub(super) fn outcome(&self) -> Outcome {

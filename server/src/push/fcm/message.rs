@@ -7,9 +7,19 @@ use serde::Serialize;
 
 use crate::push::WakeUp;
 
+/// What is sent, and whereto.
+pub(super) struct Push<'a> {
+    pub(super) target: &'a FcmTarget,
+    pub(super) wake_up: &'a WakeUp,
+    /// Google checks it and delivers nothing.
+    pub(super) validate_only: bool,
+}
+
 /// The body of `projects.messages.send`.
 #[derive(Serialize)]
 pub(super) struct Body<'a> {
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    validate_only: bool,
     message: Message<'a>,
 }
 
@@ -60,11 +70,13 @@ struct Android<'a> {
 const LONGEST_TTL: Duration = Duration::from_hours(28 * 24);
 
 impl<'a> Body<'a> {
-    pub(super) fn new(target: &'a FcmTarget, wake_up: &'a WakeUp, now: UnixTime) -> Self {
+    pub(super) fn new(push: &Push<'a>, now: UnixTime) -> Self {
+        let Push { target, wake_up, validate_only } = *push;
         let id = target.registration_token.as_str();
         // In whole seconds, rounded down: it must not arrive after the end.
         let ttl = wake_up.expires_at.since(now).min(LONGEST_TTL).as_secs();
         Self {
+            validate_only,
             message: Message {
                 to: if is_installation_id(id) { To::Fid(id) } else { To::Token(id) },
                 data: Data {

@@ -24,6 +24,9 @@ pub(super) fn check_line(head: &Request<()>) -> Result<(), Answer> {
 /// The body.
 pub(super) fn check_message(body: &[u8]) -> Result<(), Answer> {
     let body: Value = serde_json::from_slice(body).map_err(|_| bad_field("message"))?;
+    if body.get("validate_only").is_some_and(|value| !value.is_boolean()) {
+        return Err(bad_field("validate_only"));
+    }
     let message = body["message"].as_object().ok_or_else(|| bad_field("message"))?;
     check_names("message", message, &["token", "fid", "topic", "condition", "data", "android"])?;
     let targets: Vec<_> = ["token", "fid", "topic", "condition"]

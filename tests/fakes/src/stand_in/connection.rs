@@ -94,10 +94,13 @@ impl Line {
         let (head, body) = request.into_parts();
         let Ok(body) = read(body).await else { return };
         let head = http::Request::from_parts(head, ());
-        let Shared { provider, pushes, token_requests, .. } = &*self.shared;
+        let Shared { provider, pushes, validations, token_requests, .. } = &*self.shared;
         let kind = provider.kind(&head, &body);
         let answer = match provider.check(&head, &body) {
-            Ok(()) => self.shared.script().answer(&kind),
+            Ok(()) => {
+                let scripted = self.shared.script().answer(&kind);
+                scripted.unwrap_or_else(|| provider.answer(&kind))
+            }
             Err(refusal) => refusal,
         };
         let accepted = match answer.status() {
@@ -106,6 +109,9 @@ impl Line {
         };
         let (received, device_token, body) = match kind {
             Kind::Push(token) => (pushes, token, serde_json::from_slice(&body).unwrap_or_default()),
+            Kind::Validation(token) => {
+                (validations, token, serde_json::from_slice(&body).unwrap_or_default())
+            }
             Kind::Token => (token_requests, String::new(), String::from_utf8_lossy(&body).into()),
         };
         // Nobody listens any more only while the stand-in ends.

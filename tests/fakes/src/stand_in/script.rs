@@ -88,14 +88,13 @@ pub(super) struct Script {
 }
 
 impl Script {
-    pub(super) fn answer(&mut self, kind: &Kind) -> Answer {
-        let scripted = match kind {
-            Kind::Push(device_token) => {
+    pub(super) fn answer(&mut self, kind: &Kind) -> Option<Answer> {
+        match kind {
+            Kind::Push(device_token) | Kind::Validation(device_token) => {
                 let of_device = self.devices.get_mut(device_token).and_then(VecDeque::pop_front);
                 of_device.or_else(|| self.next.pop_front())
             }
             Kind::Token => self.tokens.pop_front(),
-        };
-        scripted.unwrap_or(Answer::Accept)
+        }
     }
 }

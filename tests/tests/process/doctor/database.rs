@@ -2,13 +2,14 @@
 
 use std::{
     fs::{self, File},
-    os::unix::fs::FileExt as _,
+    os::unix::fs::{FileExt as _, PermissionsExt as _},
 };
 
 use countersign::doctor::Severity::{Problem, Warning};
 use rusqlite::Connection;
 
 use super::Patient;
+use crate::program::Ended;
 
 /// Closed with its log copied into it.
 fn change(patient: &Patient, sql: &str) {
@@ -34,6 +35,20 @@ async fn one_that_is_missing_empty_or_anothers_is_told() {
         .await;
     fs::remove_file(patient.place.database()).expect("it is there");
     patient.one("database", Problem, "there is no database ", "restore it from a backup").await;
+}
+
+#[tokio::test]
+async fn one_that_this_user_may_not_read_is_told() {
+    let patient = Patient::new("").await;
+    patient.place.open_to_all();
+    fs::set_permissions(patient.place.path("data"), fs::Permissions::from_mode(0o755)).expect("it is ours");
+    let run = patient.place.run_as_nobody(&["doctor", "--config", "countersign.toml"]).await;
+    let Some(Ended { status, stdout, .. }) = run else { return };
+    assert_eq!(status.code(), Some(1));
+    let told =
+        format!("PROBLEM  database: the database {} cannot be read: ", patient.place.database().display());
+    assert!(stdout.contains(&told) && stdout.contains("fix: run this as the server's user"), "{stdout}");
+    assert!(stdout.contains("\n1 problem, "), "{stdout}");
 }
 
 #[tokio::test]

@@ -1,6 +1,10 @@
 //! The master key and the server keys.
 
-use std::{fs, os::unix::fs::PermissionsExt as _, time::Duration};
+use std::{
+    fs,
+    os::unix::fs::{PermissionsExt as _, chown},
+    time::Duration,
+};
 
 use countersign::{
     clock::{Clock as _, SystemClock},
@@ -10,6 +14,7 @@ use countersign::{
 use rusqlite::Connection;
 
 use super::{Patient, assert_one};
+use crate::program::Ended;
 
 const DAY: Duration = Duration::from_hours(24);
 
@@ -38,6 +43,26 @@ async fn a_master_key_that_is_exposed_missing_cut_or_anothers_is_told() {
     assert!(!path.exists(), "none is made");
     fs::create_dir(&path).expect("there is room");
     patient.one("keys", Problem, "is not a regular file", "put the file back from your backup").await;
+}
+
+#[tokio::test]
+async fn a_master_key_that_this_user_may_not_read_is_told() {
+    let patient = Patient::new("").await;
+    patient.place.open_to_all();
+    let data = patient.place.path("data");
+    // To be root is what it takes to give files away.
+    if chown(&data, Some(65_534), None).is_ok() {
+        for entry in fs::read_dir(&data).expect("it is there") {
+            chown(entry.expect("it can be read").path(), Some(65_534), None).expect("given away");
+        }
+    }
+    let run = patient.place.run_as_nobody(&["doctor", "--config", "countersign.toml"]).await;
+    let Some(Ended { status, stdout, .. }) = run else { return };
+    assert_eq!(status.code(), Some(1));
+    let told = format!("PROBLEM  keys: the master key file {}", patient.path("master.key"));
+    assert!(stdout.contains(&told) && stdout.contains("Permission denied"), "{stdout}");
+    assert!(stdout.contains("fix: run this as the server's user; `ls -l` shows"), "{stdout}");
+    assert!(stdout.contains("\n1 problem, "), "{stdout}");
 }
 
 #[tokio::test]
