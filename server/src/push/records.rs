@@ -94,6 +94,8 @@ pub struct SealedProviderTokens {
 struct Stored {
     team_id: String,
     key_id: String,
+    /// None: stored by a version that did not tell keys of one id apart.
+    fingerprint: Option<[u8; 32]>,
     jwt: String,
     issued_at: UnixTime,
 }
@@ -110,7 +112,9 @@ impl SealedProviderTokens {
     fn opened(&self, sealed: &[u8], key: &ProviderTokenKey) -> Option<ProviderToken> {
         let opened = self.keyring.open(PLACE, sealed).ok()?;
         let stored: Stored = serde_json::from_slice(opened.expose_secret()).ok()?;
-        let is_of_key = stored.team_id == key.team_id && stored.key_id == key.key_id;
+        let is_of_key = stored.team_id == key.team_id
+            && stored.key_id == key.key_id
+            && stored.fingerprint.is_none_or(|fingerprint| fingerprint == key.fingerprint);
         is_of_key.then(|| ProviderToken { jwt: SecretString::from(stored.jwt), issued_at: stored.issued_at })
     }
 
@@ -118,6 +122,7 @@ impl SealedProviderTokens {
         let stored = Stored {
             team_id: key.team_id.clone(),
             key_id: key.key_id.clone(),
+            fingerprint: Some(key.fingerprint),
             jwt: token.jwt.expose_secret().to_owned(),
             issued_at: token.issued_at,
         };

@@ -4,6 +4,7 @@ use countersign_proto::{link::is_origin, statement_form::is_bundle_id};
 use jsonwebtoken::EncodingKey;
 use reqwest::{Certificate, Url};
 use secrecy::{ExposeSecret, SecretString};
+use sha2::{Digest as _, Sha256};
 
 use super::provider_token::{self, ProviderTokenKey};
 use crate::push::connection::{TimeLimits, Tls, extra_roots};
@@ -82,13 +83,17 @@ impl ApnsConfig {
         check_id("key_id", &self.key_id)?;
         check_id("team_id", &self.team_id)?;
         check_topics(&self.topics)?;
-        let token_key = ProviderTokenKey { team_id: self.team_id.clone(), key_id: self.key_id.clone() };
+        let pem = self.private_key_pem.expose_secret().as_bytes();
+        let token_key = ProviderTokenKey {
+            team_id: self.team_id.clone(),
+            key_id: self.key_id.clone(),
+            fingerprint: Sha256::digest(pem).into(),
+        };
         let not_a_key = || {
             let allowed = "must be the .p8 file that Apple hands out: a PEM file with a P-256 private key";
             invalid("private_key_file", allowed)
         };
-        let signing_key = EncodingKey::from_ec_pem(self.private_key_pem.expose_secret().as_bytes())
-            .map_err(|_| not_a_key())?;
+        let signing_key = EncodingKey::from_ec_pem(pem).map_err(|_| not_a_key())?;
         // A key on another curve shows only when it signs.
         provider_token::sign(&token_key, &signing_key, 0).map_err(|_| not_a_key())?;
         Ok(Checked {

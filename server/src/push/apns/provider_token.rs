@@ -36,6 +36,8 @@ pub struct ProviderTokenKey {
     pub team_id: String,
     /// Its `kid`.
     pub key_id: String,
+    /// SHA-256 of the key's file: a file that was put in another's place under the same id has tokens of its own.
+    pub fingerprint: [u8; 32],
 }
 
 /// The store cannot be asked. What a write came to is unknown.
