@@ -63,6 +63,11 @@ fn of_provider(reason: &str) -> &'static str {
         ("ExpiredProviderToken", "Set this machine's clock right."),
         ("store of provider tokens", "The data directory could not be read: the log says why."),
         (
+            "TooManyProviderTokenUpdates",
+            "Apple takes a new provider token every 20 minutes only. If it does not pass by then, another program or \
+             installation signs with this key: give each its own.",
+        ),
+        (
             "429",
             "The provider wants fewer pushes. It passes by itself; a login's push is tried again meanwhile.",
         ),

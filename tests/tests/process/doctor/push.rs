@@ -97,6 +97,7 @@ async fn what_apple_says_of_the_credentials_is_told_with_what_helps() {
         (400, "TopicDisallowed", "The key may not push to this app"),
         (400, "DeviceTokenNotForTopic", "The key may not push to this app"),
         (429, "TooManyRequests", "It passes by itself"),
+        (429, "TooManyProviderTokenUpdates", "give each its own"),
         (503, "ServiceUnavailable", "status page"),
     ] {
         let answer = Answer::refuse(status, reason);
