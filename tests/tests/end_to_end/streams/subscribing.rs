@@ -4,7 +4,7 @@ use countersign_agent::{Event, UserVerification};
 use countersign_domain::policy::Policy;
 use countersign_proto::{
     common::{ChallengeState, DenialReason},
-    login::{Delivery, DeliveryState},
+    login::{Delivery, DeliveryState, Wakeup},
 };
 
 use super::told;
@@ -173,6 +173,49 @@ async fn while_pushes_are_blocked_a_stream_announces_nothing_new() {
     let next = backend.create("anna", "attempt-3").await.0.challenge_id;
     // Nothing of the second one in between, neither that it came nor that it was superseded.
     assert_eq!(told(&events.challenge().await), (next.as_str(), ChallengeState::Pending));
+}
+
+#[tokio::test]
+async fn while_pushes_are_held_back_a_stream_announces_nothing_new() {
+    /// Pushes that stay unanswered until the next is held back.
+    const UNANSWERED: usize = 5;
+    let world = World::start().await;
+    let backend = world.backend("Shop").await;
+    let device = world.enroll_by_hand(&backend, "anna", 1).await;
+    let mut events = device.subscribe(&world).await.expect("it is its device");
+    let mut before = String::new();
+    for n in 0..UNANSWERED {
+        let id = backend.create("anna", &format!("attempt-{n}")).await.0.challenge_id;
+        if n > 0 {
+            assert_eq!(told(&events.challenge().await), (before.as_str(), ChallengeState::Superseded));
+        }
+        assert_eq!(told(&events.challenge().await), (id.as_str(), ChallengeState::Pending));
+        before = id;
+    }
+
+    let held = backend.create("anna", "held").await.0;
+    assert_eq!(held.wakeup(), Wakeup::HeldBack);
+    assert_eq!(told(&events.challenge().await), (before.as_str(), ChallengeState::Superseded));
+    // After each event it sleeps until the next heartbeat: it has looked again since it told the last one.
+    for _ in 0..=2 * UNANSWERED {
+        world.clock.asleep_until(at(25)).await;
+    }
+    world.clock.set(at(25));
+    assert_eq!(events.event().await, None, "it is alive, and announces nothing");
+    let listed = device.list(&world).await.expect("its own");
+    assert_eq!(listed.iter().map(told).collect::<Vec<_>>(), [(&*held.challenge_id, ChallengeState::Pending)]);
+    device.challenge(&world, &held.challenge_id).await.expect("it can be pulled");
+
+    world.clock.set(at(600));
+    let next = backend.create("anna", "after").await.0;
+    assert_eq!(next.wakeup(), Wakeup::Sending);
+    let announced = loop {
+        if let Some(challenge) = events.event().await {
+            break challenge;
+        }
+    };
+    // Nothing of the one before in between, neither that it came nor that its time was over.
+    assert_eq!(told(&announced), (next.challenge_id.as_str(), ChallengeState::Pending));
 }
 
 #[tokio::test]
