@@ -1,5 +1,7 @@
-//! What must stay secret is in no log and in no error, whatever is logged and whatever goes wrong.
+//! What must stay secret is in no log and in no error, whatever is logged and whatever goes wrong; and in no file but
+//! the master key's.
 
+mod at_rest;
 mod flow;
 mod search;
 

@@ -382,7 +382,7 @@ fn secret_key_of(device: &Device) -> Vec<u8> {
 }
 
 /// The bytes that stand there in the device's state.
-fn secret_at(device: &Device, pointer: &str) -> Vec<u8> {
+pub(super) fn secret_at(device: &Device, pointer: &str) -> Vec<u8> {
     for entry in std::fs::read_dir(device.state.path()).expect("the state directory") {
         let content = std::fs::read_to_string(entry.expect("an entry").path()).map_err(told);
         let record: Option<Value> = content.ok().and_then(|content| serde_json::from_str(&content).ok());
