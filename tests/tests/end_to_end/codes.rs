@@ -14,14 +14,14 @@ use crate::world::{Backend, ByHand, Candidate, World, asking};
 const SHA1: Parameters = Parameters { algorithm: Algorithm::Sha1, digits: 6, period_seconds: 30 };
 
 /// A device that shows codes with no network.
-struct WithCodes {
+pub(crate) struct WithCodes {
     device: ByHand,
     totp: TotpSecret,
 }
 
 impl WithCodes {
     /// Enrols a device whose key has the bytes `seed`.
-    async fn enroll(world: &World, backend: &Backend, user_id: &str, seed: u8) -> Self {
+    pub(crate) async fn enroll(world: &World, backend: &Backend, user_id: &str, seed: u8) -> Self {
         let started = backend.start_enrollment(user_id).await;
         let candidate = Candidate::open(world, &started.uri, seed).await;
         let enrolled = candidate.enroll().await.expect("it is taken");
@@ -32,7 +32,7 @@ impl WithCodes {
     }
 
     /// The code that it shows then.
-    fn code(&self, at: UnixTime) -> String {
+    pub(crate) fn code(&self, at: UnixTime) -> String {
         SHA1.code_of_step(&self.totp.secret, SHA1.step_at(at))
     }
 

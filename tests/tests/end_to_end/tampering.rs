@@ -1,14 +1,14 @@
 //! Who writes the database, but does not have the master key, can refuse logins; he can let nobody in.
 
+mod challenges;
+mod codes;
+
 use std::time::Duration;
 
-use countersign_domain::id::ChallengeId;
 use countersign_proto::{
     common::{ChallengeState, ErrorReason},
     login::create_challenge_response::Outcome,
 };
-use countersign_test_peers::Value;
-use data_encoding::HEXLOWER;
 
 use crate::world::{Candidate, START, World, asking, at, refused};
 
@@ -66,46 +66,6 @@ async fn a_device_whose_binding_is_not_the_servers_is_not_asked() {
     assert_eq!(world.database().execute(forged, []), Ok(2));
     let created = backend.try_create(asking("anna", "three")).await.expect("an answer");
     assert!(matches!(created.outcome, Some(Outcome::NotEnrolled(_))), "{created:?}");
-}
-
-/// Puts what is stored of one challenge in the place of another.
-async fn copy_record(world: &World, from: &str, to: &str) {
-    let Some(shared) = &world.shared else {
-        let [from, to] = [from, to].map(|id| challenge_id(id).to_bytes());
-        let copied =
-            "UPDATE challenges SET record = (SELECT record FROM challenges WHERE id = ?1) WHERE id = ?2";
-        assert_eq!(world.database().execute(copied, [from, to]), Ok(1));
-        return;
-    };
-    let [from, to] = [from, to].map(challenge_key);
-    assert_eq!(shared.command(&["COPY", &from, &to, "REPLACE"]).await, Value::Integer(1));
-}
-
-/// Where a challenge lies in Redis. The hash tag is the top 10 bits of the user's tag, which are those of the id.
-fn challenge_key(id: &str) -> String {
-    let id = challenge_id(id);
-    format!("countersign:{{{:03x}}}c{}", id.user().0 >> 54, HEXLOWER.encode(&id.to_bytes()))
-}
-
-fn challenge_id(id: &str) -> ChallengeId {
-    id.parse().expect("an id of the server's")
-}
-
-#[tokio::test]
-async fn an_approval_that_was_moved_to_another_challenge_lets_nobody_in() {
-    let world = World::start().await;
-    let backend = world.backend("Shop").await;
-    let device = world.enroll_by_hand(&backend, "anna", 1).await;
-    let (first, match_code) = backend.create("anna", "one").await;
-    let asked = device.challenge(&world, &first.challenge_id).await.expect("it was asked");
-    device.respond(&device.approval(&asked, &match_code)).await.expect("it counts");
-    let (second, _) = backend.create("anna", "two").await;
-    copy_record(&world, &first.challenge_id, &second.challenge_id).await;
-    let redeemed = backend.redeem(&second.challenge_id, "anna", "two").await;
-    refused(redeemed, ErrorReason::NotYourApproval);
-    let redeemed = backend.redeem(&second.challenge_id, "anna", "one").await.expect_err("not its own");
-    assert!(redeemed.message().contains("not proven by its signatures"), "{redeemed:?}");
-    backend.redeem(&first.challenge_id, "anna", "one").await.expect("its own");
 }
 
 #[tokio::test]
