@@ -16,18 +16,18 @@ use countersign_proto::{
 use crate::world::{Backend, ByHand, World, asking, enrolling, redeeming};
 
 /// The beginning of an authenticator app's enrolment.
-fn enrolling_totp(user_id: &str, authorization: Option<Authorization>) -> StartEnrollmentRequest {
+pub(crate) fn enrolling_totp(user_id: &str, authorization: Option<Authorization>) -> StartEnrollmentRequest {
     StartEnrollmentRequest { r#type: FactorType::Totp.into(), authorization, ..enrolling(user_id) }
 }
 
 /// The secret that an otpauth URI carries, in base32.
-fn secret_of(started: &StartEnrollmentResponse) -> String {
+pub(crate) fn secret_of(started: &StartEnrollmentResponse) -> String {
     let (_, rest) = started.uri.split_once("?secret=").expect("a secret");
     rest.split('&').next().expect("it ends").to_owned()
 }
 
 /// The code that oathtool shows at `now`.
-fn oathtool(secret: &str, algorithm: &str, digits: u32, now: UnixTime) -> String {
+pub(crate) fn oathtool(secret: &str, algorithm: &str, digits: u32, now: UnixTime) -> String {
     let mut command = Command::new("oathtool");
     command.arg(format!("--totp={algorithm}")).args(["--digits", &digits.to_string()]);
     let output = command.args(["--now", &format!("@{}", now.as_seconds()), "--base32", secret]).output();

@@ -1,15 +1,20 @@
 //! TOTP codes: whose, when, and how often.
 
-use countersign_domain::policy::Policy;
+use countersign_domain::{policy::Policy, totp::Algorithm};
 use countersign_proto::{
     common::{ChallengeState, ErrorReason, FactorType},
     login::{CodeResult, VerifyCodeRequest, Wakeup, create_challenge_response::Outcome},
     receipt::{self, Expected},
     statement::UserVerification,
 };
+use countersign_test_peers::oathtool_or_skip;
+use data_encoding::BASE32_NOPAD;
 use tokio::task::JoinSet;
 
-use super::{WithCodes, asking_for_code};
+use super::{
+    super::factors::{enrolling_totp, oathtool, secret_of},
+    WithCodes, asking_for_code,
+};
 use crate::world::{World, asking, at, refused, refused_field};
 
 #[tokio::test]
@@ -53,6 +58,42 @@ async fn a_devices_code_lets_in_and_the_receipt_says_on_whose_word() {
     let world = world.restart().await;
     let factor = &world.reconnect(&backend).await.user("anna").await.factors[0];
     assert_eq!(factor.last_used_at, settlement.settled_at);
+}
+
+/// Of an authenticator app, and of a device.
+#[tokio::test]
+async fn oathtools_codes_let_in_by_a_secret_of_every_kind() {
+    if !oathtool_or_skip() {
+        return;
+    }
+    let world = World::start().await;
+    let mut seed = 0;
+    for (algorithm, name) in
+        [(Algorithm::Sha1, "sha1"), (Algorithm::Sha256, "sha256"), (Algorithm::Sha512, "sha512")]
+    {
+        for digits in [6, 8] {
+            let kind = format!("{name} {digits}");
+            let policy = Policy { totp_algorithm: algorithm, totp_digits: digits, ..Policy::default() };
+            let backend = world.backend_with(&kind, policy).await;
+            let started = backend.try_start(enrolling_totp("anna", None)).await.expect("it starts");
+            let app = secret_of(&started);
+            let first = oathtool(&app, name, digits, world.now());
+            let enrollment_id = started.enrollment.expect("an enrolment").enrollment_id;
+            backend.confirm(&enrollment_id, &first).await.expect("the right code");
+            seed += 1;
+            let phone = WithCodes::enroll(&world, &backend, "bob", seed).await;
+            let phone = BASE32_NOPAD.encode(&phone.totp.secret);
+            for (user_id, secret) in [("anna", app), ("bob", phone)] {
+                let (challenge, _) = backend.create(user_id, "attempt-1").await;
+                // The app's step was used up by its confirmation.
+                let code = oathtool(&secret, name, digits, at(30));
+                let verified = backend.verify(&challenge.challenge_id, &code).await;
+                let (result, approved) = verified.expect("an answer");
+                let told = (result, approved.state());
+                assert_eq!(told, (CodeResult::Accepted, ChallengeState::Approved), "{kind}, {user_id}");
+            }
+        }
+    }
 }
 
 #[tokio::test]
