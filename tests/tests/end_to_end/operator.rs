@@ -7,9 +7,12 @@ use countersign::{
     random::SystemRandom,
     store::{Applications as _, applications::Application, redis::RedisConfig},
 };
-use countersign_proto::common::{ChallengeState, ErrorReason};
+use countersign_proto::{
+    common::{ChallengeState, ErrorReason},
+    login::EnrollmentState,
+};
 
-use crate::world::{Backend, START, World, refused};
+use crate::world::{Backend, Candidate, START, World, enrolling, refused};
 
 /// How often a server finishes what is left over.
 const UPKEEP: Duration = Duration::from_mins(1);
@@ -118,4 +121,39 @@ async fn by_another_configuration_the_directory_has_it_and_a_server_sees_to_the_
     world.each_asleep_until(START.plus(UPKEEP).plus(UPKEEP)).await;
     refused(bobs.respond(&bobs.approval(&asked_bob, &second_code)).await, ErrorReason::ChallengeNotFound);
     assert_eq!(backend.state(&second.challenge_id).await.state(), ChallengeState::Pending);
+}
+
+#[tokio::test]
+async fn an_allowed_enrolment_is_one_that_begins_within_24_hours() {
+    let world = World::start().await;
+    let backend = world.backend("Shop").await;
+    let application = application(&world, &backend).await;
+    let operator = operator(&world, own(&world)).await;
+    let end = START.plus(Duration::from_hours(24));
+    for (seed, user_id) in [(1, "anna"), (2, "bob")] {
+        world.enroll_by_hand(&backend, user_id, seed).await;
+        refused(backend.try_start(enrolling(user_id)).await, ErrorReason::StepUpRequired);
+        assert_eq!(operator.allow_enrollment(&application, user_id).await.expect("known"), end);
+    }
+
+    world.clock.set(end.minus(Duration::from_secs(1)));
+    let started = backend.try_start(enrolling("anna")).await.expect("one second is left");
+    world.clock.set(end);
+    refused(backend.try_start(enrolling("bob")).await, ErrorReason::StepUpRequired);
+    // What was begun in time is completed.
+    let candidate = Candidate::open(&world, &started.uri, 3).await;
+    let code = candidate.enroll().await.expect("it is taken").confirmation_code;
+    let enrollment_id = started.enrollment.expect("an enrolment").enrollment_id;
+    let confirmed = backend.confirm(&enrollment_id, &code).await.expect("the right code");
+    assert_eq!(confirmed.state(), EnrollmentState::Completed);
+    assert_eq!(backend.user("anna").await.factors.len(), 2);
+
+    // One, and not one more.
+    operator.allow_enrollment(&application, "bob").await.expect("known");
+    let started = backend.try_start(enrolling("bob")).await.expect("it is allowed");
+    let code =
+        Candidate::open(&world, &started.uri, 4).await.enroll().await.expect("taken").confirmation_code;
+    let enrollment_id = started.enrollment.expect("an enrolment").enrollment_id;
+    backend.confirm(&enrollment_id, &code).await.expect("the right code");
+    refused(backend.try_start(enrolling("bob")).await, ErrorReason::StepUpRequired);
 }
