@@ -131,11 +131,13 @@ impl Enrollment {
         loop {
             let woken = registration.woken();
             let revoked = key.revoked();
-            let row = self.own(key.application(), id).await?;
+            let row = self.own(key.application(), id).await;
+            // Whatever came of the reading: who has no good key any more is told nothing.
             if has_waited {
                 key.check().await?;
             }
             has_waited = true;
+            let row = row?;
             if row.state.to_wire() != known || is_over {
                 return Ok(describe(&row));
             }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use countersign::store::Applications as _;
 use countersign_domain::policy::{Policy, Profile};
 use countersign_proto::{
     common::ErrorReason,
@@ -65,6 +66,25 @@ async fn a_deleted_users_enrolment_is_gone_for_whoever_waits() {
     let (told, ()) = world.meanwhile(wait, START.plus(look), delete).await;
     refused(told, ErrorReason::EnrollmentNotFound);
     refused(candidate.enroll().await, ErrorReason::EnrollmentTokenInvalid);
+}
+
+#[tokio::test]
+async fn whoever_waits_for_an_enrolment_with_a_revoked_key_does_not_even_hear_that_it_is_gone() {
+    let world = World::start().await;
+    let backend = world.backend("Shop").await;
+    let started = backend.start_enrollment("anna").await;
+    let id = started.enrollment.expect("an enrolment").enrollment_id;
+    let look = Duration::from_millis(250);
+    let revoke = async {
+        backend.delete("anna").await.expect("forgotten");
+        let application = backend.application_id.parse().expect("an id");
+        let key_id = backend.api_key.split('_').nth(1).expect("its id").to_owned();
+        assert_eq!(world.foundation().store.remove_key(application, key_id).await, Ok(true));
+        world.clock.advance(look);
+    };
+    let wait = backend.wait_for_enrollment(&id, EnrollmentState::Pending, 25);
+    let (told, ()) = world.meanwhile(wait, START.plus(look), revoke).await;
+    refused(told, ErrorReason::CredentialInvalid);
 }
 
 #[tokio::test]

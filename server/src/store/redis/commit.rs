@@ -67,8 +67,9 @@ pub(super) fn invocation(
 /// read. Both may be earlier than when it was written before.
 ///
 /// But no record ends within twice the window of a commit. Whoever loaded none, before this one was written, may commit
-/// until one window later, and would take the absence that follows a record for the one that he saw. (A clock of Redis that steps on and back again while
-/// a commit is on its way could still bring that about: both steps within its 2 s.)
+/// until one window later, and would take the absence that follows a record for the one that he saw. (A
+/// clock of Redis that steps on and back again while a commit is on its way could still bring that about: both steps
+/// within its 2 s.)
 pub(super) fn keep_until(user: &UserRecord, challenges_until: Option<UnixTime>, now: UnixTime) -> UnixTime {
     let least = now.plus(COMMIT_WITHIN * 2);
     user.keep_until().max(challenges_until).map_or(least, |until| until.max(least))
